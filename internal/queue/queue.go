@@ -1,0 +1,147 @@
+// Package queue is the narrow door to asynq: it puts Segue's tasks on their
+// queues, says what became of one, and wakes one early.
+//
+// asynq's keys are asynq's: everything here goes through its API.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/tasks"
+)
+
+// Queue puts tasks on the queues of one Redis. It is safe for concurrent use.
+type Queue struct {
+	client    *asynq.Client
+	inspector *asynq.Inspector
+}
+
+// New returns a Queue over a client that it does not own.
+func New(rdb redis.UniversalClient) *Queue {
+	return &Queue{asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}
+}
+
+// Put enqueues a task, to run after a delay. A task whose id is there already is
+// there already: that is success. asynq also answers so when it did enqueue the
+// task and the reply was lost.
+func (q *Queue) Put(ctx context.Context, task tasks.Task, delay time.Duration) error {
+	opts := []asynq.Option{
+		asynq.TaskID(task.ID),
+		asynq.Queue(task.Policy.Queue),
+		asynq.MaxRetry(task.Policy.MaxRetry),
+		asynq.Timeout(task.Policy.Timeout),
+		asynq.Retention(task.Policy.Retention),
+	}
+	if delay > 0 {
+		opts = append(opts, asynq.ProcessIn(delay))
+	}
+	_, err := q.client.EnqueueContext(ctx, asynq.NewTask(task.Type, task.Payload), opts...)
+	switch {
+	case err == nil, errors.Is(err, asynq.ErrTaskIDConflict):
+		return nil
+	case ctx.Err() != nil:
+		return fault.New(fault.CodeOf(ctx.Err()), "queue.Put", err)
+	}
+	return fault.New(fault.Unavailable, "queue.Put", err)
+}
+
+// writers is how many goroutines PutAll enqueues with. Measured: one does 20k
+// tasks/s, 32 do 75k/s, more bring nothing.
+const writers = 32
+
+// PutAll enqueues many tasks and returns one true answer for each, in order.
+func (q *Queue) PutAll(ctx context.Context, all []tasks.Task) []error {
+	answers := make([]error, len(all))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(writers, len(all)) {
+		wg.Go(func() {
+			for n := next.Add(1) - 1; n < int64(len(all)); n = next.Add(1) - 1 {
+				answers[n] = q.Put(ctx, all[n], 0)
+			}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// Place is where a task is.
+type Place uint8
+
+const (
+	// Gone means that no such task is known: it was never enqueued, is forgotten,
+	// or its keys were lost.
+	Gone Place = iota
+	// Coming means that it will be executed: pending, scheduled, or in retry.
+	Coming
+	// Active means that some worker took it, and may be dead.
+	Active
+	// Over means that it completed or was archived, and is only kept to be seen.
+	Over
+)
+
+// Find says where a task is.
+func (q *Queue) Find(task tasks.Task) (Place, error) {
+	info, err := q.inspector.GetTaskInfo(task.Policy.Queue, task.ID)
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return Gone, nil
+	case err != nil:
+		return Gone, fault.New(fault.Unavailable, "queue.Find", err)
+	}
+	switch info.State {
+	case asynq.TaskStatePending, asynq.TaskStateScheduled, asynq.TaskStateRetry, asynq.TaskStateAggregating:
+		return Coming, nil
+	case asynq.TaskStateActive:
+		return Active, nil
+	case asynq.TaskStateCompleted, asynq.TaskStateArchived:
+		return Over, nil
+	}
+	return Gone, fault.New(fault.Malformed, "queue.Find", fmt.Errorf("task state %v", info.State))
+}
+
+// Wake runs a task that is scheduled or in retry now. One that is running, or
+// gone, needs no waking: that is success.
+func (q *Queue) Wake(task tasks.Task) error {
+	err := q.inspector.RunTask(task.Policy.Queue, task.ID)
+	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return nil
+	}
+	place, findErr := q.Find(task)
+	if findErr == nil && place != Coming {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "queue.Wake", err)
+}
+
+// Served says whether a living server takes tasks from every one of the queues.
+func (q *Queue) Served() (bool, error) {
+	servers, err := q.inspector.Servers()
+	if err != nil {
+		return false, fault.New(fault.Unavailable, "queue.Served", err)
+	}
+	served := map[string]bool{}
+	for _, server := range servers {
+		if server.Status != "active" {
+			continue
+		}
+		for name := range server.Queues {
+			served[name] = true
+		}
+	}
+	for _, name := range tasks.Queues() {
+		if !served[name] {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,4 @@
+-- ARGV: ms until the sweep should look, then indexes. Only indexes that it looks at anyway.
+local t = now()
+for a = 2, #ARGV do redis.call('ZADD', DUE, 'XX', number(t + tonumber(ARGV[1])), ARGV[a]) end
+return 1

@@ -1,0 +1,279 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/segue-audio/segue/internal/fault"
+)
+
+// sessionFields are read whenever a session is, in this order.
+var sessionFields = []string{"spec", "ready", "sealed", "canceled", "remote", "completions", "settled"}
+
+// decodeSession reads the values of sessionFields.
+func decodeSession(s *Session, values []any) error {
+	field := make([]string, len(sessionFields))
+	for n, v := range values {
+		field[n], _ = v.(string)
+	}
+	if err := json.Unmarshal([]byte(field[0]), &s.Spec); err != nil {
+		return err
+	}
+	s.Ready, s.Sealed, s.Remote = field[1] != "", field[2] != "", field[4]
+	if field[3] != "" {
+		at, err := strconv.ParseInt(field[3], 10, 64)
+		if err != nil {
+			return err
+		}
+		s.Canceled = time.UnixMilli(at)
+	}
+	var err error
+	if s.Completions, err = count(field[5]); err != nil {
+		return err
+	}
+	s.Settled, err = count(field[6])
+	return err
+}
+
+func count(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	return strconv.Atoi(text)
+}
+
+// Session reads a session with its counts.
+func (s *Store) Session(ctx context.Context, id string) (*Session, error) {
+	const op = "session.Session"
+	if !ValidID(id) {
+		return nil, missing(op, id)
+	}
+	// One transaction, so that total and counts are of one moment.
+	pipe := s.rdb.TxPipeline()
+	fields := pipe.HMGet(ctx, keySession(id), sessionFields...)
+	total := pipe.HLen(ctx, keyItems(id))
+	counts := pipe.HGetAll(ctx, keyCounts(id))
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, down(op, err)
+	}
+	if fields.Val()[0] == nil {
+		return nil, missing(op, id)
+	}
+	session := &Session{Total: int(total.Val()), Counts: make(map[string]int, len(counts.Val()))}
+	if err := decodeSession(session, fields.Val()); err != nil {
+		return nil, fault.New(fault.Malformed, op, err)
+	}
+	for label, n := range counts.Val() {
+		number, err := strconv.Atoi(n)
+		if err != nil {
+			return nil, fault.New(fault.Malformed, op, err)
+		}
+		session.Counts[label] = number
+	}
+	return session, nil
+}
+
+// readBatch is how many items one round trip reads.
+const readBatch = 500
+
+// Each calls fn for the session's items in index order, from index from on, in
+// flat memory. It ends at the first error of fn, or after limit items (0 means all).
+func (s *Store) Each(ctx context.Context, id string, from, limit int, fn func(*Item) error) error {
+	const op = "session.Each"
+	total, err := s.rdb.HLen(ctx, keyItems(id)).Result()
+	if err != nil {
+		return down(op, err)
+	}
+	end := int(total)
+	if limit > 0 {
+		end = min(end, from+limit)
+	}
+	for start := from; start < end; start += readBatch {
+		if err := s.eachOf(ctx, id, start, min(start+readBatch, end), fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) eachOf(ctx context.Context, id string, start, end int, fn func(*Item) error) error {
+	const op = "session.Each"
+	indexes := make([]string, 0, end-start)
+	for index := start; index < end; index++ {
+		indexes = append(indexes, strconv.Itoa(index))
+	}
+	stored, err := s.rdb.HMGet(ctx, keyItems(id), indexes...).Result()
+	if err != nil {
+		return down(op, err)
+	}
+	for n, value := range stored {
+		body, ok := value.(string)
+		if !ok {
+			continue // an index that a cut-off submission has not reached yet
+		}
+		var it Item
+		if err := decode(&it, id, start+n, body); err != nil {
+			return fault.New(fault.Malformed, op, err)
+		}
+		if err := fn(&it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AudioIDs is the session's aggregate: the ids of every item that has succeeded, in
+// input order (P3). It reads the results, not the items.
+func (s *Store) AudioIDs(ctx context.Context, id string) ([]string, error) {
+	const op = "session.AudioIDs"
+	total, err := s.rdb.HLen(ctx, keyItems(id)).Result()
+	if err != nil {
+		return nil, down(op, err)
+	}
+	ids := []string{}
+	for start := 0; start < int(total); start += readBatch {
+		indexes := make([]string, 0, readBatch)
+		for index := start; index < min(start+readBatch, int(total)); index++ {
+			indexes = append(indexes, strconv.Itoa(index))
+		}
+		stored, err := s.rdb.HMGet(ctx, keyResults(id), indexes...).Result()
+		if err != nil {
+			return nil, down(op, err)
+		}
+		if ids, err = appendIDs(ids, stored); err != nil {
+			return nil, fault.New(fault.Malformed, op, err)
+		}
+	}
+	return ids, nil
+}
+
+func appendIDs(ids []string, stored []any) ([]string, error) {
+	for _, value := range stored {
+		body, ok := value.(string)
+		if !ok {
+			continue // not ended yet
+		}
+		var r result
+		if err := json.Unmarshal([]byte(body), &r); err != nil {
+			return nil, err
+		}
+		ids = append(ids, r.AudioIDs...)
+	}
+	return ids, nil
+}
+
+// Recent lists session ids, the newest first.
+func (s *Store) Recent(ctx context.Context, limit int) ([]string, error) {
+	ids, err := s.rdb.ZRevRange(ctx, keySessions, 0, int64(limit)-1).Result()
+	return ids, down("session.Recent", err)
+}
+
+// Beat records that a worker lives, by Redis's clock.
+func (s *Store) Beat(ctx context.Context, worker string) error {
+	now, err := s.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return down("session.Beat", s.rdb.ZAdd(ctx, keyWorkers, redis.Z{Score: float64(now.UnixMilli()), Member: worker}).Err())
+}
+
+// Leave records that a worker has stopped in good order.
+func (s *Store) Leave(ctx context.Context, worker string) error {
+	return down("session.Leave", s.rdb.ZRem(ctx, keyWorkers, worker).Err())
+}
+
+// DeadAfter is how long a worker may be silent before its claims are taken away.
+// Workers beat three times as often.
+const DeadAfter = 6 * time.Second
+
+// Workers lists the workers that live. Those that have been dead for an hour are
+// forgotten.
+func (s *Store) Workers(ctx context.Context) (alive map[string]bool, err error) {
+	const op = "session.Workers"
+	now, err := s.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	old := strconv.FormatInt(now.Add(-time.Hour).UnixMilli(), 10)
+	if err := s.rdb.ZRemRangeByScore(ctx, keyWorkers, "-inf", "("+old).Err(); err != nil {
+		return nil, down(op, err)
+	}
+	ids, err := s.rdb.ZRangeByScore(ctx, keyWorkers, &redis.ZRangeBy{
+		Min: strconv.FormatInt(now.Add(-DeadAfter).UnixMilli(), 10), Max: "+inf",
+	}).Result()
+	if err != nil {
+		return nil, down(op, err)
+	}
+	alive = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		alive[id] = true
+	}
+	return alive, nil
+}
+
+// Open lists the sessions that are owed work, the oldest first.
+func (s *Store) Open(ctx context.Context) ([]string, error) {
+	ids, err := s.rdb.ZRange(ctx, keyOpen, 0, -1).Result()
+	return ids, down("session.Open", err)
+}
+
+// Close takes a session off the list of those that are owed work.
+func (s *Store) Close(ctx context.Context, id string) error {
+	return down("session.Close", s.rdb.ZRem(ctx, keyOpen, id).Err())
+}
+
+// Overdue is what the sweep should look at in one session.
+type Overdue struct {
+	Now      time.Time
+	Ready    bool
+	Canceled bool
+	// Indexes are the items whose time to be looked at has come.
+	Indexes []int
+	// Completions are those whose settling has been owed for ten seconds.
+	Completions []int
+	// Over says that nothing is owed: every item has ended and every completion
+	// was settled.
+	Over bool
+}
+
+// Overdue finds what is stuck in a session, at most limit items of it.
+func (s *Store) Overdue(ctx context.Context, id string, limit int) (*Overdue, error) {
+	const op = "session.Overdue"
+	answer, err := overdueScript.Run(ctx, s.rdb, keysOf(id), limit).Slice()
+	if err != nil {
+		return nil, down(op, err)
+	}
+	ms, err := strconv.ParseInt(text(answer[0]), 10, 64)
+	if err != nil {
+		return nil, fault.New(fault.Malformed, op, err)
+	}
+	o := &Overdue{
+		Now:   time.UnixMilli(ms),
+		Ready: text(answer[1]) == "1", Canceled: text(answer[2]) == "1", Over: text(answer[5]) == "1",
+	}
+	var bad [2]error
+	o.Indexes, bad[0] = integers(answer[3])
+	o.Completions, bad[1] = integers(answer[4])
+	if err := errors.Join(bad[:]...); err != nil {
+		return nil, fault.New(fault.Malformed, op, err)
+	}
+	return o, nil
+}
+
+func integers(v any) ([]int, error) {
+	list, _ := v.([]any)
+	numbers := make([]int, 0, len(list))
+	for _, entry := range list {
+		n, err := strconv.Atoi(text(entry))
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
+}
