@@ -1,0 +1,120 @@
+# Segue's targets. `make` alone lists them; every one of them is also a plain
+# command below, to be copied.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+BIN := $(CURDIR)/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# Every Go module here except tools/, whose only code is other people's.
+MODULES := $(shell find . \( -name .git -o -name testdata -o -name node_modules -o -path ./bin -o -path ./tools \) -prune -o -name go.mod -print | sort | xargs -n1 dirname)
+SUBMODULES := $(filter-out .,$(MODULES))
+
+# Longer than the slowest package needs on two busy cores, shorter than the
+# patience of whoever waits for a deadlock to be reported.
+TESTTIMEOUT ?= 8m
+TESTFLAGS ?= -race -shuffle=on -timeout $(TESTTIMEOUT)
+# What to test: `make test PKG=./internal/audio/...`
+PKG ?= ./...
+
+FUZZTIME ?= 30s
+# package:target, one per fuzz test.
+FUZZ ?= ./internal/audio:FuzzProbe
+
+##@ Everyday
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: ## carry five songs through a simulated provider, on an embedded Redis
+	$(GO) run ./cmd/segue demo
+
+.PHONY: build
+build: ## build bin/segue: one static binary that knows its version
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/segue ./cmd/segue
+
+.PHONY: test
+test: deps ## run every test with the race detector, sub-modules too (PKG=./internal/audio/... for some)
+	$(GO) test $(TESTFLAGS) $(PKG)
+ifeq ($(PKG),./...)
+	@set -e; for m in $(SUBMODULES); do echo "== $$m"; (cd $$m && $(GO) build ./... && $(GO) test $(TESTFLAGS) ./...); done
+endif
+
+.PHONY: check
+check: fmt-check tidy-check vet lint arch generate-check ## everything but the tests: exactly what CI runs before them
+
+.PHONY: fmt
+fmt: $(BIN)/gofumpt ## format all Go code
+	$(BIN)/gofumpt -w $(MODULES)
+
+##@ The parts of check
+
+.PHONY: fmt-check
+fmt-check: $(BIN)/gofumpt ## all Go code is formatted by gofumpt
+	@unformatted=$$($(BIN)/gofumpt -l .); [[ -z $$unformatted ]] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+
+.PHONY: tidy-check
+tidy-check: ## go.mod and go.sum are what `go mod tidy` would write
+	@set -e; for m in $(MODULES) ./tools; do echo "go mod tidy -diff  # $$m"; (cd $$m && $(GO) mod tidy -diff); done
+
+.PHONY: vet
+vet: ## go vet
+	@set -e; for m in $(MODULES); do echo "go vet ./...  # $$m"; (cd $$m && $(GO) vet ./...); done
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## golangci-lint (.golangci.yml)
+	@set -e; for m in $(MODULES); do echo "golangci-lint run  # $$m"; (cd $$m && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml); done
+
+.PHONY: arch
+arch: ## the import rules, and what deploy/ promises
+	$(GO) test ./internal/archtest ./deploy
+
+.PHONY: generate-check
+generate-check: ## generated files are what their generators write
+	@GO="$(GO)" scripts/generated.sh $(MODULES)
+
+##@ Now and then
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZTIME (30s)
+	@set -e; for f in $(FUZZ); do echo "fuzz $$f $(FUZZTIME)"; \
+		$(GO) test -list "^$${f##*:}$$" "$${f%%:*}" | grep -q "^$${f##*:}$$" || { echo "no such fuzz target"; exit 1; }; \
+		$(GO) test -run '^$$' -fuzz "^$${f##*:}$$" -fuzztime $(FUZZTIME) "$${f%%:*}"; done
+
+.PHONY: bench
+bench: ## run every benchmark (PKG=… for some)
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+
+.PHONY: cover
+cover: deps ## coverage over all packages: coverage.out, and the total
+	$(GO) test -timeout $(TESTTIMEOUT) -coverpkg=./... -coverprofile=coverage.out ./...
+	@$(GO) tool cover -func=coverage.out | tail -n 1
+
+.PHONY: deps
+deps: ## install what the tests drive: redis-server and audio encoders (root and apt), or say how
+	@scripts/deps.sh
+
+.PHONY: tools
+tools: $(BIN)/golangci-lint $(BIN)/gofumpt ## build the pinned tools into bin/
+
+.PHONY: clean
+clean: ## remove what these targets made
+	rm -rf $(BIN) coverage.out coverage.txt
+
+# Built from source at the versions of tools/go.mod, once: a change of version
+# changes these files and so rebuilds.
+$(BIN)/golangci-lint: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(BIN)/gofumpt: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o $@ mvdan.cc/gofumpt
+	@touch $@

@@ -1,0 +1,9 @@
+// Package archtest holds the borders of this repository as a test: who may
+// import whom, who may touch the process, what the producer library drags into
+// the programs of others, and what a new provider must bring along.
+//
+// Everything in it runs as `go test ./internal/archtest`, without a network,
+// in about two seconds. A rule reads a tree, which is either this module as
+// `go list` and go/parser see it, or a few synthetic lines of source: every
+// rule is shown to catch the violation it is there for.
+package archtest
