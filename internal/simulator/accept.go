@@ -1,0 +1,117 @@
+package simulator
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// What the handlers of every provider share: picking accounts, checking what
+// belongs to whom, and the one way to charge.
+
+// owns counts the use of what belongs to another account. The caller holds mu.
+func (c *call) owns(account string) bool {
+	if account != c.account {
+		c.sim.conduct.WrongAccount++
+	}
+	return account == c.account
+}
+
+// unknown counts the use of an id that never was. The caller holds mu.
+func (c *call) unknown() bool {
+	c.sim.conduct.UnknownIDs++
+	return false
+}
+
+// upstream picks one of the hidden accounts at random. Their numbers look like
+// the 500046 of the documents.
+func (c *call) upstream() int {
+	return 500_001 + c.sim.dice.pick("upstream/"+c.name, c.number, c.sim.opts.UpstreamAccounts)
+}
+
+// audio reads a field that must be the address of an audio file.
+func (c *call) audio(field string) (string, *answer) {
+	address, ok := c.text(field)
+	if !ok {
+		refused := c.missing(field)
+		return "", &refused
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		refused := c.bad(field + " must be a URL address")
+		return "", &refused
+	}
+	return address, nil
+}
+
+// broken answers when the journal cannot be written: nothing was charged.
+func (c *call) broken() answer {
+	return c.no(http.StatusInternalServerError, "journal")
+}
+
+// provider is the first part of the endpoint's name.
+func (c *call) provider() string {
+	name, _, _ := strings.Cut(c.name, ".")
+	return name
+}
+
+// accept charges for an operation and starts it, or gives a refusal. This is the
+// moment of truth: from here on the credits are gone, whatever the client gets
+// to hear.
+func (c *call) accept(o *operation, t Timing) *answer {
+	s := c.sim
+	charge := Charge{
+		Provider: c.provider(), Account: c.account, UpstreamAccount: o.Upstream, Endpoint: c.name, SessionID: o.Session,
+		Credits: s.opts.price(c.name), AudioURL: o.AudioURL, AudioSHA256: o.SHA256,
+		ParamsHash: hashParams(c.name, c.body, "audioUrl", "audio_url", "sessionId"),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	s.advance(now)
+	charge.Before = s.state.accounts[c.account].Credits
+	charge.After = charge.Before - charge.Credits
+	if charge.After < 0 {
+		s.conduct.NoCredits++
+		refused := c.no(http.StatusPaymentRequired, "Insufficient credits")
+		return &refused
+	}
+	o.ID, o.Provider, o.Account, o.Created = s.newID("operation"), charge.Provider, c.account, now
+	o.Took = t.draw(s.dice.fraction("took/"+c.name, c.number))
+	c.foretell(o)
+	charge.Seq, charge.Time, charge.OperationID = len(s.state.charges)+1, now, o.ID
+	if err := s.record(&event{Time: now, Operation: o, Charge: &charge}); err != nil {
+		refused := c.broken()
+		return &refused
+	}
+	if o.AudioURL != "" {
+		s.fetch.add(s.state, o)
+	}
+	return nil
+}
+
+// foretell decides how an operation ends, as far as that is a matter of faults.
+func (c *call) foretell(o *operation) {
+	struck := c.plan.first(OperationFailed, OperationTimeout)
+	switch struck {
+	case OperationFailed:
+		o.Fate, o.FailCode, o.Reason = fails, codeGeneration, "Upstream processing failed."
+	case OperationTimeout:
+		o.Fate, o.FailCode, o.Reason = expires, codeTimeout, "Task timed out."
+	case "":
+		if o.Fate == "" {
+			o.Fate = succeeds
+		}
+		return
+	}
+	c.sim.fired[struck]++
+}
+
+// link gives the address of a file on the CDN.
+func (c *call) link(file string) string {
+	base := c.sim.opts.PublicURL
+	if base == "" {
+		base = "http://" + c.http.Host
+	}
+	return base + "/cdn/" + file
+}

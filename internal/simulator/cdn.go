@@ -1,0 +1,203 @@
+package simulator
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const cdnEndpoint = "cdn"
+
+// published is a result file as the CDN knows it.
+type published struct {
+	id        string
+	title     string
+	frames    int
+	created   time.Time
+	operation string
+	index     int
+	state     *state
+	// partial files belong to operations that still stream.
+	partial bool
+	plan    plan
+}
+
+// serveFile serves a track or its cover. Like a CDN it asks for no key.
+func (s *Simulator) serveFile(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("file")
+	if id, is := strings.CutSuffix(name, ".jpeg"); is {
+		s.serveCover(w, r, strings.TrimPrefix(id, "image_"))
+		return
+	}
+	id, is := strings.CutSuffix(name, ".mp3")
+	p, found := s.publish(id)
+	if !is || !found || p.plan.has(CDNMissing) {
+		http.Error(w, "NoSuchKey", http.StatusNotFound)
+		return
+	}
+	if p.plan.has(CDNPage) {
+		writePage(w, http.StatusOK)
+		return
+	}
+	s.serveTrack(w, r, p)
+}
+
+// publish finds a finished or streaming track and plans the request's faults.
+func (s *Simulator) publish(id string) (published, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	s.advance(now)
+	s.conduct.Requests++
+	ref, known := s.state.clips[id]
+	if !known {
+		s.conduct.UnknownIDs++
+		return published{}, false
+	}
+	o := ref.made
+	partial := !o.ended && o.stage(now) == "stream"
+	if !o.ended || o.Fate != succeeds {
+		s.conduct.EarlyDownloads++
+		if !partial {
+			return published{}, false
+		}
+	}
+	p := s.planned(cdnEndpoint)
+	if o.attempts[ref.index]++; o.attempts[ref.index] > 1 {
+		p = p.without(CDNMissing)
+	}
+	for _, k := range p {
+		s.fired[k]++ // each of them has its effect, or one that hides it
+	}
+	return published{
+		id: id, title: o.title(), frames: s.framesOf(o, ref.index), created: o.Created,
+		operation: o.ID, index: ref.index, state: s.state, partial: partial, plan: p,
+	}, true
+}
+
+func (s *Simulator) serveTrack(w http.ResponseWriter, r *http.Request, p published) {
+	w.Header().Set("Content-Type", "audio/mpeg")
+	if p.partial {
+		// No length, no ETag, no ranges: what a live stream offers. A client
+		// that keeps this as the result has half a song.
+		_, _ = io.Copy(w, newTrack(p.id, p.title, p.frames/2))
+		return
+	}
+	w.Header().Set("ETag", etag(p.id, p.frames))
+	content := newTrack(p.id, p.title, p.frames)
+	out := &meter{ResponseWriter: w, sim: s, request: r, plan: p.plan, half: content.Size() / 2}
+	http.ServeContent(out, r, "", p.created.Truncate(time.Second), content)
+	if r.Method == http.MethodGet && out.reachedEnd(content.Size()) {
+		s.delivered(p)
+	}
+}
+
+func (s *Simulator) delivered(p published) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != p.state || s.state.operations[p.operation].downloaded[p.index] {
+		return
+	}
+	s.note(&event{Time: s.now(), Downloaded: &downloaded{Operation: p.operation, Track: p.index}})
+}
+
+// meter counts what was sent and lets faults happen halfway.
+type meter struct {
+	http.ResponseWriter
+	sim     *Simulator
+	request *http.Request
+	plan    plan
+	half    int64
+	sent    int64
+	status  int
+	paused  bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (m *meter) WriteHeader(code int) {
+	m.status = code
+	m.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements http.ResponseWriter.
+func (m *meter) Write(p []byte) (int, error) {
+	room := m.half - m.sent
+	if room < 0 || int64(len(p)) <= room || m.plan.first(CDNCut, CDNSlow) == "" {
+		return m.pass(p)
+	}
+	n, err := m.pass(p[:room])
+	if err != nil {
+		return n, err
+	}
+	m.interrupt()
+	rest, err := m.pass(p[room:])
+	return n + rest, err
+}
+
+// interrupt happens once, halfway: the half is flushed, then the connection is
+// cut or stands still.
+func (m *meter) interrupt() {
+	if m.paused {
+		return
+	}
+	m.paused = true
+	_ = http.NewResponseController(m.ResponseWriter).Flush() // a writer that cannot flush still cuts
+	if m.plan.has(CDNCut) || !m.sim.pause(m.request) {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (m *meter) pass(p []byte) (int, error) {
+	n, err := m.ResponseWriter.Write(p)
+	m.sent += int64(n)
+	return n, err
+}
+
+// reachedEnd says whether the answer contained the file's last byte.
+func (m *meter) reachedEnd(size int64) bool {
+	switch m.status {
+	case http.StatusOK:
+		return m.sent == size
+	case http.StatusPartialContent:
+		last := strconv.FormatInt(size-1, 10) + "/" + strconv.FormatInt(size, 10)
+		length, err := strconv.ParseInt(m.Header().Get("Content-Length"), 10, 64)
+		return err == nil && m.sent == length && strings.HasSuffix(m.Header().Get("Content-Range"), "-"+last)
+	}
+	return false
+}
+
+// serveCover draws a small gradient whose colours depend on the id.
+func (s *Simulator) serveCover(w http.ResponseWriter, r *http.Request, id string) {
+	s.mu.Lock()
+	_, known := s.state.clips[id]
+	s.mu.Unlock()
+	if !known {
+		http.Error(w, "NoSuchKey", http.StatusNotFound)
+		return
+	}
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, cover(id), nil); err != nil { // a buffer takes everything
+		panic("simulator: " + err.Error())
+	}
+	w.Header().Set("Content-Type", "image/jpeg")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.Bytes()))
+}
+
+func cover(id string) image.Image {
+	const side = 64
+	tone := diceOf(id).number("cover", 0)
+	red, green, blue := uint8(tone), uint8(tone>>8), uint8(tone>>16) //nolint:gosec // any bits will do
+	canvas := image.NewRGBA(image.Rect(0, 0, side, side))
+	for y := range side {
+		for x := range side {
+			canvas.SetRGBA(x, y, color.RGBA{red + uint8(2*x), green + uint8(2*y), blue, 255}) //nolint:gosec // wraps on purpose
+		}
+	}
+	return canvas
+}

@@ -1,0 +1,214 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/segue-audio/segue/internal/fault"
+)
+
+// Kind names one way in which a provider misbehaves.
+type Kind string
+
+// The kinds. "Charged" says what happens to the account's credits.
+const (
+	// DropBefore closes the connection before anything happened: not charged.
+	DropBefore Kind = "drop_before"
+	// DropAfter accepts the request, charges it, and resets the connection
+	// without an answer.
+	DropAfter Kind = "drop_after"
+	// ErrorAfter charges and answers HTTP 500 in the provider's own form.
+	ErrorAfter Kind = "error_after"
+	// PageAfter charges and answers with a proxy's HTML page, HTTP 502.
+	PageAfter Kind = "page_after"
+	// TruncateAfter charges and answers with the right status and half the JSON.
+	TruncateAfter Kind = "truncate_after"
+	// Delay holds the request for Options.FaultDelay before anything else.
+	Delay Kind = "delay"
+	// RateLimited answers 429 with Retry-After: not charged.
+	RateLimited Kind = "rate_limited"
+	// Maintenance answers 455: not charged.
+	Maintenance Kind = "maintenance"
+	// NoCredits answers 402 although the account has credits: not charged.
+	NoCredits Kind = "no_credits"
+	// Denied answers 401 although the key is good: not charged.
+	Denied Kind = "denied"
+	// OperationFailed accepts and charges; the operation ends as failed.
+	OperationFailed Kind = "operation_failed"
+	// OperationTimeout accepts and charges; the operation ends as timed out.
+	OperationTimeout Kind = "operation_timeout"
+	// StatusError answers a status request with HTTP 500.
+	StatusError Kind = "status_error"
+	// CDNCut sends half of a result file and cuts the connection.
+	CDNCut Kind = "cdn_cut"
+	// CDNMissing answers the first request for a result file with 404.
+	CDNMissing Kind = "cdn_missing"
+	// CDNSlow pauses for Options.FaultDelay in the middle of a result file.
+	CDNSlow Kind = "cdn_slow"
+	// CDNPage answers with an HTML page, HTTP 200, instead of audio.
+	CDNPage Kind = "cdn_page"
+)
+
+// class groups the endpoints that a kind makes sense for.
+type class uint8
+
+const (
+	paid    class = 1 << iota // accepted requests cost credits
+	creates                   // free, and leaves something behind
+	status                    // asks about an operation
+	reads                     // any other free question
+	cdn                       // result files
+
+	submits = paid | creates
+	api     = submits | status | reads
+)
+
+var kinds = map[Kind]class{
+	DropBefore: api, Delay: api, RateLimited: api, Maintenance: api, Denied: api,
+	DropAfter: submits, ErrorAfter: submits, PageAfter: submits, TruncateAfter: submits,
+	NoCredits: paid, OperationFailed: paid, OperationTimeout: paid,
+	StatusError: status,
+	CDNCut:      cdn, CDNMissing: cdn, CDNSlow: cdn, CDNPage: cdn,
+}
+
+// Kinds lists every kind in alphabetical order.
+func Kinds() []Kind { return slices.Sorted(maps.Keys(kinds)) }
+
+// Faults gives each kind its probability per request, from 0 to 1. A kind that
+// is absent never happens by chance; it can still be scripted.
+//
+// Draws depend on the seed, the kind, the endpoint and the number of the
+// request at that endpoint, and on nothing else.
+type Faults map[Kind]float64
+
+// Mild is the mixture that `segue sim` starts with: rare enough to work with,
+// common enough that a client that handles no faults loses something within a
+// few hundred items.
+func Mild() Faults {
+	return Faults{
+		DropBefore: 0.01, DropAfter: 0.01, ErrorAfter: 0.004, PageAfter: 0.004, TruncateAfter: 0.004,
+		Delay: 0.01, RateLimited: 0.01, Maintenance: 0.002,
+		OperationFailed: 0.005, OperationTimeout: 0.002, StatusError: 0.01,
+		CDNCut: 0.01, CDNMissing: 0.01, CDNSlow: 0.01, CDNPage: 0.002,
+	}
+}
+
+func (f Faults) check() error {
+	var findings []error
+	for _, k := range slices.Sorted(maps.Keys(f)) {
+		if _, known := kinds[k]; !known {
+			findings = append(findings, fmt.Errorf("unknown fault %q", k))
+			continue
+		}
+		// Written so that NaN is refused too.
+		if p := f[k]; !(p >= 0 && p <= 1) {
+			findings = append(findings, fmt.Errorf("fault %q has probability %v, want 0 to 1", k, p))
+		}
+	}
+	return errors.Join(findings...)
+}
+
+// Next scripts a fault: the next Count requests of Endpoint meet Kind, and no
+// other fault. Scripts for one endpoint run in the order they were added.
+type Next struct {
+	// Endpoint is a name such as "mountsea.item", or "cdn"; see Endpoints.
+	Endpoint string `json:"endpoint"`
+	Kind     Kind   `json:"kind"`
+	// Count is at least 1.
+	Count int `json:"count"`
+}
+
+// SetFaults replaces the probabilities. A bad name or number is fault.Invalid,
+// and then nothing changes.
+func (s *Simulator) SetFaults(f Faults) error {
+	if err := f.check(); err != nil {
+		return fault.New(fault.Invalid, "simulator.SetFaults", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = maps.Clone(f)
+	return nil
+}
+
+// Script adds scripted faults. An unknown endpoint, or a kind that cannot
+// happen there, is fault.Invalid, and then nothing is added.
+func (s *Simulator) Script(script ...Next) error {
+	if err := s.checkScript(script); err != nil {
+		return fault.New(fault.Invalid, "simulator.Script", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.script = append(s.script, script...)
+	return nil
+}
+
+func (s *Simulator) checkScript(script []Next) error {
+	var findings []error
+	for _, n := range script {
+		at, known := s.classes[n.Endpoint]
+		switch {
+		case !known:
+			findings = append(findings, fmt.Errorf("unknown endpoint %q", n.Endpoint))
+		case kinds[n.Kind] == 0:
+			findings = append(findings, fmt.Errorf("unknown fault %q", n.Kind))
+		case kinds[n.Kind]&at == 0:
+			findings = append(findings, fmt.Errorf("fault %q cannot happen at %q", n.Kind, n.Endpoint))
+		case n.Count < 1:
+			findings = append(findings, fmt.Errorf("fault %q at %q has count %d, want at least 1", n.Kind, n.Endpoint, n.Count))
+		}
+	}
+	return errors.Join(findings...)
+}
+
+// plan is what one request will meet.
+type plan []Kind
+
+func (p plan) has(k Kind) bool { return slices.Contains(p, k) }
+
+func (p plan) without(k Kind) plan {
+	return slices.DeleteFunc(p, func(planned Kind) bool { return planned == k })
+}
+
+// first gives the earliest of the given kinds that is planned, or "".
+func (p plan) first(among ...Kind) Kind {
+	for _, k := range among {
+		if p.has(k) {
+			return k
+		}
+	}
+	return ""
+}
+
+// planned numbers a request and decides what it meets. The caller holds s.mu.
+func (s *Simulator) planned(endpoint string) plan {
+	s.requests[endpoint]++
+	if k := s.scripted(endpoint); k != "" {
+		return plan{k}
+	}
+	var p plan
+	for k, probability := range s.faults {
+		if kinds[k]&s.classes[endpoint] == 0 || probability == 0 {
+			continue
+		}
+		if s.dice.fraction("fault/"+string(k)+"/"+endpoint, s.requests[endpoint]) < probability {
+			p = append(p, k)
+		}
+	}
+	return p
+}
+
+func (s *Simulator) scripted(endpoint string) Kind {
+	for i := range s.script {
+		if s.script[i].Endpoint != endpoint {
+			continue
+		}
+		k := s.script[i].Kind
+		if s.script[i].Count--; s.script[i].Count == 0 {
+			s.script = slices.Delete(s.script, i, i+1)
+		}
+		return k
+	}
+	return ""
+}

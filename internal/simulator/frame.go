@@ -1,0 +1,332 @@
+package simulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// endpoint is one path of a fake provider. Everything that providers have in
+// common happens in serve; a provider's file holds what is its own.
+type endpoint struct {
+	name    string // "provider.what"
+	pattern string // as http.ServeMux takes it
+	class   class
+	// key finds the API key in a request, "" when there is none.
+	key func(*http.Request) string
+	// refuse words a refusal as the provider does.
+	refuse func(*Simulator, refusal) answer
+	handle func(*call) answer
+	// fields are the body's known fields; nil for endpoints without a body.
+	fields []string
+}
+
+// refusal is a reason not to serve a request, in no provider's words.
+type refusal struct {
+	status int
+	detail string
+}
+
+// answer is what goes over the wire. changed says that the request had an
+// effect, which is when losing the answer hurts.
+type answer struct {
+	status    int
+	body      []byte
+	changed   bool
+	operation string // the id of the operation that the request started
+}
+
+// call is one request on its way through an endpoint.
+type call struct {
+	*endpoint
+	sim     *Simulator
+	http    *http.Request
+	account string
+	body    map[string]any
+	plan    plan
+	number  uint64
+}
+
+const maxBody = 1 << 20
+
+// Endpoints lists the names that scripts and prices use, in alphabetical order.
+func (s *Simulator) Endpoints() []string { return slices.Sorted(maps.Keys(s.classes)) }
+
+func (s *Simulator) route() {
+	for _, e := range mountsea() {
+		s.classes[e.name] = e.class
+		s.mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, &e) })
+	}
+	s.classes[cdnEndpoint] = cdn
+	s.mux.HandleFunc("GET /cdn/{file}", s.serveFile)
+	s.routeControl()
+	s.mux.HandleFunc("/", s.serveNothing)
+}
+
+func (s *Simulator) serveNothing(w http.ResponseWriter, _ *http.Request) {
+	s.count(func(c *Conduct) { c.Requests++; c.UnknownPaths++ })
+	write(w, answerJSON(http.StatusNotFound, map[string]any{"statusCode": 404, "message": "Not Found"}))
+}
+
+// count changes the counters of conduct.
+func (s *Simulator) count(change func(*Conduct)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.conduct)
+}
+
+// serve takes a request through faults, authentication, the handler and the
+// faults that spoil an answer.
+func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
+	c := s.begin(r, e)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		write(w, e.refuse(s, refusal{status: http.StatusRequestEntityTooLarge, detail: "request entity too large"}))
+		return
+	}
+	if c.meets(Delay) && !s.pause(r) || c.meets(DropBefore) {
+		cut(w)
+		return
+	}
+	a := c.answer(body)
+	if a.status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", strconv.Itoa(int(s.opts.RetryAfter/time.Second)))
+	}
+	spoiled := Kind("")
+	if a.changed {
+		spoiled = c.plan.first(DropAfter, ErrorAfter, PageAfter, TruncateAfter)
+	}
+	s.finish(c, a, spoiled)
+	c.write(w, a, spoiled)
+}
+
+func (s *Simulator) begin(r *http.Request, e *endpoint) *call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conduct.Requests++
+	return &call{endpoint: e, sim: s, http: r, plan: s.planned(e.name), number: s.requests[e.name]}
+}
+
+// finish notes a spoiled answer before it leaves, and logs the request.
+func (s *Simulator) finish(c *call, a answer, spoiled Kind) {
+	if spoiled != "" && c.meets(spoiled) && a.operation != "" {
+		s.mu.Lock()
+		s.note(&event{Time: s.now(), Fault: &answerFault{Operation: a.operation, Kind: spoiled}})
+		s.mu.Unlock()
+	}
+	s.opts.Log.LogAttrs(c.http.Context(), slog.LevelDebug, "simulated request",
+		slog.String("endpoint", c.name), slog.String("account", c.account), slog.Int("status", a.status),
+		slog.String("operation", a.operation), slog.Any("faults", c.plan))
+}
+
+// gatewayFaults are refusals before the key is even looked at.
+var gatewayFaults = []struct {
+	kind   Kind
+	status int
+}{
+	{Denied, http.StatusUnauthorized},
+	{RateLimited, http.StatusTooManyRequests},
+	{Maintenance, statusMaintenance},
+	{StatusError, http.StatusInternalServerError},
+}
+
+// meets says whether a fault strikes, and counts it.
+func (c *call) meets(k Kind) bool {
+	if !c.plan.has(k) {
+		return false
+	}
+	c.sim.mu.Lock()
+	defer c.sim.mu.Unlock()
+	c.sim.fired[k]++
+	return true
+}
+
+// answer decides what to say. A refusal that is a fault comes before the key is
+// looked at, like a gateway's.
+func (c *call) answer(body []byte) answer {
+	for _, early := range gatewayFaults {
+		if c.meets(early.kind) {
+			return c.no(early.status, "")
+		}
+	}
+	if !c.authenticate() {
+		return c.no(http.StatusUnauthorized, "")
+	}
+	if c.meets(NoCredits) {
+		return c.no(http.StatusPaymentRequired, "")
+	}
+	if err := c.decode(body); err != nil {
+		return c.bad(err.Error())
+	}
+	return c.handle(c)
+}
+
+// statusMaintenance is not a registered status; Suno-style gateways use it.
+const statusMaintenance = 455
+
+// no refuses in the provider's words.
+func (c *call) no(status int, detail string) answer {
+	return c.refuse(c.sim, refusal{status: status, detail: detail})
+}
+
+// bad refuses a body.
+func (c *call) bad(detail string) answer {
+	c.sim.count(func(n *Conduct) { n.BadRequests++ })
+	return c.no(http.StatusBadRequest, detail)
+}
+
+func (c *call) authenticate() bool {
+	key := c.key(c.http)
+	s := c.sim
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key == "" {
+		s.conduct.Unauthenticated++
+		return false
+	}
+	initial, known := s.opts.Keys[key]
+	if !known && (len(s.opts.Keys) > 0 || strings.HasPrefix(key, "wrong")) {
+		s.conduct.WrongKey++
+		return false
+	}
+	if !known {
+		initial = Account{Credits: lazyCredits}
+	}
+	name, err := s.account(key, initial)
+	c.account = name
+	return err == nil
+}
+
+// account finds or makes the account of a key. The caller holds s.mu, or is New.
+func (s *Simulator) account(key string, initial Account) (string, error) {
+	if name, known := s.names[key]; known {
+		return name, nil
+	}
+	name := initial.nameFor(key)
+	if s.state.accounts[name] == nil {
+		made := &account{Name: name, Credits: initial.Credits}
+		if err := s.record(&event{Time: s.now(), Account: made}); err != nil {
+			return "", err
+		}
+	}
+	s.names[key] = name
+	return name, nil
+}
+
+var (
+	errNotJSON   = errors.New("Content-Type must be application/json") //nolint:staticcheck // a provider's words
+	errNotObject = errors.New("body must be a JSON object")
+)
+
+// decode reads a JSON object and counts the fields that the documents do not
+// know. Endpoints without a body ignore what is sent.
+func (c *call) decode(body []byte) error {
+	if c.fields == nil {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(c.http.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return errNotJSON
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if err := decoder.Decode(&c.body); err != nil || c.body == nil || decoder.More() {
+		return errNotObject
+	}
+	c.sim.count(func(n *Conduct) {
+		for field := range c.body {
+			if !slices.Contains(c.fields, field) {
+				n.UnknownFields[c.name+" "+field]++
+			}
+		}
+	})
+	return nil
+}
+
+// missing refuses a body for want of a field.
+func (c *call) missing(field string) answer {
+	c.sim.count(func(n *Conduct) { n.MissingFields[c.name+" "+field]++ })
+	return c.bad(field + " should not be empty")
+}
+
+// text gives a non-empty string field.
+func (c *call) text(field string) (string, bool) {
+	v, ok := c.body[field].(string)
+	return v, ok && v != ""
+}
+
+// write sends an answer, or what a fault makes of it.
+func (c *call) write(w http.ResponseWriter, a answer, spoiled Kind) {
+	switch spoiled {
+	case DropAfter:
+		cut(w)
+	case ErrorAfter:
+		write(w, c.no(http.StatusInternalServerError, ""))
+	case PageAfter:
+		writePage(w, http.StatusBadGateway)
+	case TruncateAfter:
+		a.body = a.body[:len(a.body)/2]
+		write(w, a)
+	default:
+		write(w, a)
+	}
+}
+
+func write(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // a client that went away is no concern of a provider
+}
+
+func writePage(w http.ResponseWriter, status int) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "<html>\r\n<head><title>"+strconv.Itoa(status)+" Gateway</title></head>\r\n<body><center><h1>upstream</h1></center></body>\r\n</html>\r\n")
+}
+
+// answerJSON encodes an answer. What is encoded is always made here, so a
+// failure is a defect.
+func answerJSON(status int, body any) answer {
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic("simulator: " + err.Error())
+	}
+	return answer{status: status, body: text}
+}
+
+// pause waits for the configured delay; false means that the client or the
+// simulator went away first.
+func (s *Simulator) pause(r *http.Request) bool {
+	timer := time.NewTimer(s.opts.FaultDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+	case <-s.closing.Done():
+	}
+	return false
+}
+
+// cut ends the connection without an answer: a TCP reset where that is
+// possible, since a plain close could pass for an orderly end.
+func cut(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // only softens the fault when it fails
+	}
+	_ = conn.Close()
+}

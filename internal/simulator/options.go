@@ -1,0 +1,202 @@
+package simulator
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Options configures a Simulator. The zero value is a well-behaved provider
+// that knows every key, fit for demonstrations.
+type Options struct {
+	// Seed drives every choice and fault; 0 draws one, see Simulator.Seed.
+	// Ids also depend on the time of the start, lest a simulator without a
+	// journal hand out ids that an earlier one gave to other work; with the
+	// same Now they repeat too.
+	Seed int64
+	// Log gets one debug line per request; nil discards.
+	Log *slog.Logger
+	// Keys maps API keys to accounts. Empty: any key is good except those that
+	// begin with "wrong", and gets an account with 10,000 credits. With a
+	// journal that knows the account, the journal's balance counts.
+	Keys map[string]Account
+	// UploadTime (300 ms ± 100 ms) and ExtendTime (800 ms ± 300 ms) are how
+	// long an operation takes from acceptance to its end. A slow download of
+	// the source makes it longer.
+	UploadTime Timing
+	ExtendTime Timing
+	// Prices in credits by endpoint, where they differ from the defaults:
+	// "mountsea.upload" 2, "mountsea.item" 2, "mountsea.generate" 10. Credits
+	// are charged at acceptance.
+	Prices map[string]int64
+	// RefundFailures gives the credits of failed and timed out operations
+	// back. The documents promise nothing, so the default is not to.
+	RefundFailures bool
+	// UpstreamAccounts is how many hidden accounts a provider works with (5).
+	UpstreamAccounts int
+	// TrackScale shortens results: a continuation at 60 s lasts 68 to 80 s
+	// times this (0.1). At 1 tracks have a realistic length. The duration that
+	// a status declares is always that of the file.
+	TrackScale float64
+	// PollAdvice is the least time between two questions about one thing
+	// before Verdict counts a fast poll (2 s, the documents' advice).
+	PollAdvice time.Duration
+	// FaultDelay is how long Delay and CDNSlow last (1 s).
+	FaultDelay time.Duration
+	// RetryAfter is what a 429 asks for, in whole seconds (2 s).
+	RetryAfter time.Duration
+	// Faults are off by default; see Mild.
+	Faults Faults
+	// Journal names a file that keeps every charge and change, and is replayed
+	// at the start. It contains audio URLs as clients sent them.
+	Journal string
+	// PublicURL is what result URLs begin with; empty takes the host that the
+	// asking client used.
+	PublicURL string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// HTTP downloads sources as a provider would; nil is a plain client with a
+	// limit of 30 s.
+	HTTP *http.Client
+	// NoFetch believes every audio URL without downloading it: lengths are
+	// then taken to be three minutes and hashes stay unknown.
+	NoFetch bool
+	// Fetchers is how many downloads run at once (8).
+	Fetchers int
+}
+
+// Account is a customer of the fake providers.
+type Account struct {
+	// Name appears in charges; empty gives one derived from the key. Keys with
+	// the same name share one account.
+	Name string `json:"name"`
+	// Credits is the balance at the start.
+	Credits int64 `json:"credits"`
+}
+
+// Timing is a duration that varies evenly between Mean - Jitter and
+// Mean + Jitter. The zero value means the default; for "at once" use a Mean of
+// one nanosecond.
+type Timing struct {
+	Mean   time.Duration
+	Jitter time.Duration
+}
+
+func (t Timing) draw(fraction float64) time.Duration {
+	return t.Mean - t.Jitter + time.Duration(fraction*float64(2*t.Jitter))
+}
+
+func (t Timing) check(name string) error {
+	if t.Jitter < 0 || t.Jitter > t.Mean {
+		return fmt.Errorf("%s: jitter %v must lie between 0 and the mean %v", name, t.Jitter, t.Mean)
+	}
+	return nil
+}
+
+const (
+	lazyCredits   = 10_000
+	assumedLength = 3 * time.Minute
+)
+
+var defaultPrices = map[string]int64{mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10}
+
+func (o Options) withDefaults() Options {
+	o.UploadTime = cmp.Or(o.UploadTime, Timing{300 * time.Millisecond, 100 * time.Millisecond})
+	o.ExtendTime = cmp.Or(o.ExtendTime, Timing{800 * time.Millisecond, 300 * time.Millisecond})
+	o.UpstreamAccounts = cmp.Or(o.UpstreamAccounts, 5)
+	o.TrackScale = cmp.Or(o.TrackScale, 0.1)
+	o.PollAdvice = cmp.Or(o.PollAdvice, 2*time.Second)
+	o.FaultDelay = cmp.Or(o.FaultDelay, time.Second)
+	o.RetryAfter = cmp.Or(o.RetryAfter, 2*time.Second)
+	o.Fetchers = cmp.Or(o.Fetchers, 8)
+	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{Timeout: 30 * time.Second}
+	}
+	return o
+}
+
+func (o Options) check() error {
+	findings := []error{
+		o.UploadTime.check("UploadTime"), o.ExtendTime.check("ExtendTime"), o.Faults.check(),
+		o.checkPrices(), o.checkKeys(), o.checkNumbers(),
+	}
+	if o.PublicURL != "" {
+		if u, err := url.Parse(o.PublicURL); err != nil || u.Host == "" {
+			findings = append(findings, errors.New("PublicURL is not an absolute URL"))
+		}
+	}
+	return errors.Join(findings...)
+}
+
+func (o Options) checkPrices() error {
+	for _, name := range slices.Sorted(maps.Keys(o.Prices)) {
+		if _, known := defaultPrices[name]; !known {
+			return fmt.Errorf("no price belongs to endpoint %q", name)
+		}
+		if o.Prices[name] < 0 {
+			return fmt.Errorf("price of %q is %d, want 0 or more", name, o.Prices[name])
+		}
+	}
+	return nil
+}
+
+// checkKeys never mentions a key.
+func (o Options) checkKeys() error {
+	credits := map[string]int64{}
+	for key, a := range o.Keys {
+		name := a.nameFor(key)
+		if key == "" || a.Credits < 0 {
+			return fmt.Errorf("account %q has an empty key or negative credits", name)
+		}
+		if other, twice := credits[name]; twice && other != a.Credits {
+			return fmt.Errorf("two keys of account %q disagree about its credits", name)
+		}
+		credits[name] = a.Credits
+	}
+	return nil
+}
+
+func (o Options) checkNumbers() error {
+	switch {
+	case o.UpstreamAccounts < 1:
+		return fmt.Errorf("UpstreamAccounts is %d, want at least 1", o.UpstreamAccounts)
+	case !(o.TrackScale > 0 && o.TrackScale <= 10):
+		return fmt.Errorf("TrackScale is %v, want more than 0 and at most 10", o.TrackScale)
+	case o.PollAdvice < 0, o.FaultDelay < 0:
+		return errors.New("PollAdvice and FaultDelay must not be negative")
+	case o.RetryAfter < time.Second:
+		return fmt.Errorf("RetryAfter is %v, want at least 1s: the header counts in seconds", o.RetryAfter)
+	case o.Fetchers < 1:
+		return fmt.Errorf("Fetchers is %d, want at least 1", o.Fetchers)
+	}
+	return nil
+}
+
+func (o Options) price(endpoint string) int64 {
+	if p, set := o.Prices[endpoint]; set {
+		return p
+	}
+	return defaultPrices[endpoint]
+}
+
+// nameFor gives the account a name that does not reveal its key.
+func (a Account) nameFor(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return cmp.Or(a.Name, "key-"+hex.EncodeToString(sum[:4]))
+}

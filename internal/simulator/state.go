@@ -1,0 +1,174 @@
+package simulator
+
+import (
+	"container/heap"
+	"time"
+)
+
+// fate is how an operation ends, decided when it is accepted and possibly
+// turned into a failure by what its audio proves to be.
+type fate string
+
+const (
+	succeeds fate = "success"
+	fails    fate = "failed"
+	expires  fate = "timeout"
+)
+
+// sourceState is how far the provider's own download of the audio is.
+type sourceState uint8
+
+const (
+	sourceDone sourceState = iota // also: nothing to download
+	sourceWaiting
+	sourceFetching
+)
+
+// account is one customer of a provider.
+type account struct {
+	Name    string `json:"name"`
+	Credits int64  `json:"credits"`
+	// charges are indexes into state.charges, in order of time.
+	charges []int
+}
+
+// session is a batch upload session, bound to one upstream account.
+type session struct {
+	ID       string    `json:"id"`
+	Account  string    `json:"account"`
+	Upstream int       `json:"upstream"`
+	Created  time.Time `json:"created"`
+	// ids is the inside of the JSON array audioIds. It is only ever appended
+	// to, so a slice of it taken under the lock stays valid outside.
+	ids     []byte
+	members []*operation
+	// listed is how many of the members an answer has shown to the client.
+	listed   int
+	lastPoll time.Time
+}
+
+// playlist binds clips of one upstream account together.
+type playlist struct {
+	ID       string `json:"id"`
+	Account  string `json:"account"`
+	Upstream int    `json:"upstream"`
+}
+
+// operation is one accepted request for work. What is exported is written to
+// the journal; the rest follows from it or from later events.
+type operation struct {
+	ID       string `json:"id"`
+	Provider string `json:"provider"`
+	Account  string `json:"account"`
+	Upstream int    `json:"upstream"`
+	Session  string `json:"session,omitempty"`
+	// Task is the kind of generation; empty for an upload.
+	Task     string        `json:"task,omitempty"`
+	Created  time.Time     `json:"created"`
+	Took     time.Duration `json:"took"`
+	Fate     fate          `json:"fate"`
+	FailCode int           `json:"failCode,omitempty"`
+	Reason   string        `json:"reason,omitempty"`
+	AudioURL string        `json:"audioUrl,omitempty"`
+	// ContinueAt is where a continuation begins; nil is the end of the source.
+	ContinueAt *float64 `json:"continueAt,omitempty"`
+	Title      string   `json:"title,omitempty"`
+	Tags       string   `json:"tags,omitempty"`
+	// Tracks is how many clips a success has.
+	Tracks int `json:"tracks"`
+	// SHA256 and Length describe the source audio, when it is known.
+	SHA256 string        `json:"sha256,omitempty"`
+	Length time.Duration `json:"length,omitempty"`
+
+	source     sourceState
+	finish     time.Time // valid once source is sourceDone
+	ended      bool
+	charge     int // index into state.charges
+	seen       time.Time
+	downloaded [2]bool
+	attempts   [2]int
+	lastPoll   time.Time
+}
+
+// clip names the i-th clip of an operation.
+func (o *operation) clip(i int) string {
+	return derive(o.ID, "clip/"+string(rune('0'+i)))
+}
+
+// clipRef says which operation made a clip.
+type clipRef struct {
+	made  *operation
+	index int
+}
+
+// state is everything a provider would keep in its database.
+type state struct {
+	accounts   map[string]*account
+	sessions   map[string]*session
+	playlists  map[string]*playlist
+	operations map[string]*operation
+	clips      map[string]clipRef
+	charges    []Charge
+	due        dueHeap
+	made       uint64 // ids drawn so far
+}
+
+func newState() *state {
+	return &state{
+		accounts: map[string]*account{}, sessions: map[string]*session{}, playlists: map[string]*playlist{},
+		operations: map[string]*operation{}, clips: map[string]clipRef{},
+	}
+}
+
+// advance ends every operation whose time has come, in that order. Between
+// requests nothing runs: a waiting operation is one entry of a heap. It
+// returns the operations that ended without success.
+func (st *state) advance(now time.Time) []*operation {
+	var lost []*operation
+	for len(st.due) > 0 && !st.due[0].finish.After(now) {
+		o := heap.Pop(&st.due).(*operation) //nolint:forcetypeassert // the heap holds nothing else
+		o.ended = true
+		if o.Fate != succeeds {
+			lost = append(lost, o)
+			continue
+		}
+		if in := st.sessions[o.Session]; in != nil {
+			in.add(o)
+		}
+	}
+	return lost
+}
+
+func (se *session) add(o *operation) {
+	if len(se.ids) > 0 {
+		se.ids = append(se.ids, ',')
+	}
+	se.ids = append(se.ids, '"')
+	se.ids = append(se.ids, o.clip(0)...)
+	se.ids = append(se.ids, '"')
+	se.members = append(se.members, o)
+}
+
+// dueHeap orders operations by their end, and equal ones by acceptance.
+type dueHeap []*operation
+
+func (h dueHeap) Len() int      { return len(h) }
+func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h dueHeap) Less(i, j int) bool {
+	if h[i].finish.Equal(h[j].finish) {
+		return h[i].charge < h[j].charge
+	}
+	return h[i].finish.Before(h[j].finish)
+}
+
+// Push implements heap.Interface.
+func (h *dueHeap) Push(x any) { *h = append(*h, x.(*operation)) } //nolint:forcetypeassert // see advance
+
+// Pop implements heap.Interface.
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	o := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return o
+}
