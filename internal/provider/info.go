@@ -57,6 +57,8 @@ type Uploads struct {
 
 // Model is one model's name and limits, in runes; 0 means no limit is documented.
 type Model struct {
+	// Name is the provider's name of it. A name that ends in "*" stands for a
+	// family whose members the provider makes up: "chirp-custom:*".
 	Name      string
 	MaxPrompt int
 	MaxStyle  int
@@ -69,6 +71,10 @@ type Model struct {
 type Prices struct {
 	Upload float64
 	Extend float64
+	// Assumed says that the provider publishes no prices and these are a guess on
+	// the high side: a budget that counts them holds, but a plan's total is no
+	// quotation. The account's configuration should state the real ones.
+	Assumed bool
 }
 
 // Polling is how often to ask about an operation.
@@ -77,18 +83,35 @@ type Polling struct {
 	Min time.Duration
 	// Max is the longest wait between two questions.
 	Max time.Duration
+	// Deadline is the age at which an operation that is not done counts as lost.
+	Deadline time.Duration
 }
 
-// Model finds a model by name; the empty name is the default model.
+// Model finds a model by name; the empty name is the default model. A member of
+// a family ("chirp-custom:0b5c…" of "chirp-custom:*") has the family's limits and
+// its own name.
 func (i Info) Model(name string) (Model, bool) {
 	if name == "" && len(i.Models) > 0 {
 		return i.Models[0], true
 	}
-	at := slices.IndexFunc(i.Models, func(m Model) bool { return m.Name == name })
-	if at < 0 {
-		return Model{}, false
+	for _, m := range i.Models {
+		if m.has(name) {
+			m.Name = name
+			return m, true
+		}
 	}
-	return i.Models[at], true
+	return Model{}, false
+}
+
+// has says whether name is this model or a member of this family. The family's
+// own name is nobody's: no provider has a model called "*".
+func (m Model) has(name string) bool {
+	family, many := strings.CutSuffix(m.Name, "*")
+	if !many {
+		return m.Name == name
+	}
+	member, in := strings.CutPrefix(name, family)
+	return in && member != "" && !strings.Contains(member, "*")
 }
 
 // ModelNames lists the models for a message.

@@ -44,7 +44,7 @@ func TestClean(t *testing.T) {
 	cases := []struct{ text, want string }{
 		{"", ""},
 		{"Audio source not found.", "Audio source not found."},
-		{"two\nlines\tand\x1b[31m colour", "two lines and [31m colour"},
+		{"two\nlines\tand\x1b[31m color", "two lines and [31m color"},
 		{"clip e9fe2c0e-189d-4a0a-9f4d-354b1c47b99c is gone", "clip e9fe2c0e-189d-4a0a-9f4d-354b1c47b99c is gone"},
 		{"see https://cdn.example/x?sig=1 please", "see … please"},
 		{"token eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9eyJzdWIi expired", "token … expired"},

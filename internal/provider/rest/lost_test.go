@@ -31,13 +31,13 @@ type tripper func(*http.Request) (*http.Response, error)
 func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // listen serves every connection with the function and counts them.
-func listen(t *testing.T, serve func(net.Conn)) (base string, connections *atomic.Int32) {
+func listen(t *testing.T, serve func(net.Conn)) (string, *atomic.Int32) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("Listen: %v", err)
 	}
-	connections = &atomic.Int32{}
+	connections := &atomic.Int32{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -83,7 +83,7 @@ func TestNotSentIsNotCharged(t *testing.T) {
 		{"http where https was meant", "https" + plain.URL[len("http"):], working()},
 	}
 	for _, tc := range cases {
-		if diff := cmp.Diff(notSent, taken(t, buy(context.Background(), openAt(t, tc.base, tc.client)))); diff != "" {
+		if diff := cmp.Diff(notSent, taken(t, buy(t.Context(), openAt(t, tc.base, tc.client)))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
 		}
 	}
@@ -92,9 +92,9 @@ func TestNotSentIsNotCharged(t *testing.T) {
 func TestContextThatEndedBeforeSending(t *testing.T) {
 	asked := false
 	c := open(t, func(http.ResponseWriter, *http.Request) { asked = true })
-	canceled, cancel := context.WithCancelCause(context.Background())
+	canceled, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("operator " + key))
-	late, stop := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	late, stop := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer stop()
 	if diff := cmp.Diff(failure{Code: "canceled", Charge: fault.ChargeNone}, taken(t, buy(canceled, c))); diff != "" {
 		t.Errorf("canceled (-want +got):\n%s", diff)
@@ -118,7 +118,7 @@ func TestContextThatEndsWhileWaiting(t *testing.T) {
 		<-release
 	})
 	t.Cleanup(func() { close(release) })
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
 		cancel()
@@ -137,7 +137,7 @@ func TestClientTimeout(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(release) })
 	c := openAt(t, server.URL, &http.Client{Transport: transport(t), Timeout: 20 * time.Millisecond})
-	if got := taken(t, buy(context.Background(), c)).Code; got != "timeout" {
+	if got := taken(t, buy(t.Context(), c)).Code; got != "timeout" {
 		t.Errorf("code %q, want timeout", got)
 	}
 }
@@ -166,10 +166,10 @@ func TestPaidRequestIsNeverReplayed(t *testing.T) {
 		}
 	})
 	c := openAt(t, base, &http.Client{Transport: transport(t)})
-	if err := c.JSON(context.Background(), "test.Get", http.MethodGet, "v1/op", nil, &receipt{}); err != nil {
+	if err := c.JSON(t.Context(), "test.Get", http.MethodGet, "v1/op", nil, &receipt{}); err != nil {
 		t.Fatalf("first exchange: %v", err)
 	}
-	if diff := cmp.Diff(sent, taken(t, buy(context.Background(), c))); diff != "" {
+	if diff := cmp.Diff(sent, taken(t, buy(t.Context(), c))); diff != "" {
 		t.Errorf("connection closed after the request was read (-want +got):\n%s", diff)
 	}
 	if paid.Load() != 1 || connections.Load() != 1 {
@@ -204,11 +204,11 @@ func TestDeadConnectionIsNotCharged(t *testing.T) {
 		return deadConn{conn, &dead}, err
 	}
 	c := openAt(t, server.URL, &http.Client{Transport: tr})
-	if err := buy(context.Background(), c); err != nil {
+	if err := buy(t.Context(), c); err != nil {
 		t.Fatalf("first exchange: %v", err)
 	}
 	dead.Store(true)
-	if diff := cmp.Diff(notSent, taken(t, buy(context.Background(), c))); diff != "" {
+	if diff := cmp.Diff(notSent, taken(t, buy(t.Context(), c))); diff != "" {
 		t.Errorf("write of zero bytes to a kept connection (-want +got):\n%s", diff)
 	}
 	if requests.Load() != 1 {
@@ -227,7 +227,7 @@ func TestStreamResetIsUnknown(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	client := server.Client()
-	if diff := cmp.Diff(sent, taken(t, buy(context.Background(), openAt(t, server.URL, client)))); diff != "" {
+	if diff := cmp.Diff(sent, taken(t, buy(t.Context(), openAt(t, server.URL, client)))); diff != "" {
 		t.Errorf("stream reset (-want +got):\n%s", diff)
 	}
 	if requests.Load() != 1 {
@@ -242,7 +242,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			requests.Add(1)
 			http.Redirect(w, r, "/elsewhere", status)
 		})
-		got := taken(t, buy(context.Background(), c))
+		got := taken(t, buy(t.Context(), c))
 		if diff := cmp.Diff(failure{Code: "malformed"}, got); diff != "" || requests.Load() != 1 {
 			t.Errorf("HTTP %d: %d requests, want 1 (-want +got):\n%s", status, requests.Load(), diff)
 		}
@@ -258,7 +258,7 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 		_, _ = io.WriteString(conn, head)
 	})
 	c := openAt(t, base, &http.Client{Transport: transport(t)})
-	if diff := cmp.Diff(failure{Code: "malformed"}, taken(t, buy(context.Background(), c))); diff != "" {
+	if diff := cmp.Diff(failure{Code: "malformed"}, taken(t, buy(t.Context(), c))); diff != "" {
 		t.Errorf("half an answer (-want +got):\n%s", diff)
 	}
 }
@@ -302,7 +302,7 @@ func TestEvidenceOfSending(t *testing.T) {
 		}, sent},
 	}
 	for _, tc := range cases {
-		err := buy(context.Background(), openAt(t, "http://provider.example", &http.Client{Transport: tc.trip}))
+		err := buy(t.Context(), openAt(t, "http://provider.example", &http.Client{Transport: tc.trip}))
 		if diff := cmp.Diff(tc.want, taken(t, err)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
 		}

@@ -24,7 +24,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
@@ -45,7 +44,7 @@ type Options struct {
 	// Auth is the credential and the header that carries it.
 	Auth Auth
 	// HTTP sends the requests; only its Transport and Timeout are used. The
-	// transport must not retry.
+	// transport must not retry; where there is none, one of Transport is made.
 	HTTP *http.Client
 	// Envelope says where an answer's body carries the provider's own verdict.
 	Envelope Envelope
@@ -85,7 +84,7 @@ func New(o Options) (*Client, error) {
 		envelope: o.Envelope, table: o.Table, agent: o.UserAgent,
 	}
 	if c.transport == nil {
-		c.transport = http.DefaultTransport
+		c.transport = Transport()
 	}
 	if c.agent == "" {
 		c.agent = DefaultUserAgent
@@ -211,6 +210,3 @@ func (x *exchange) fail(code fault.Code, err error) *fault.Error {
 // tokens and every word that holds a piece of the credential, and cuts the rest
 // to one short line.
 func (c *Client) Clean(text string) string { return clean(text, c.auth.key, "") }
-
-// Escape writes a value for the query of a path.
-func Escape(value string) string { return url.QueryEscape(strings.TrimSpace(value)) }

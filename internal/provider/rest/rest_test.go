@@ -99,10 +99,10 @@ func TestRequestOnTheWire(t *testing.T) {
 	})
 	var out receipt
 	in := order{"https://files.example/a.mp3?x=1&y=<2>"}
-	if err := c.JSON(context.Background(), "test.Buy", http.MethodPost, "v1/buy?dry=a%20b", in, &out); err != nil {
+	if err := c.JSON(t.Context(), "test.Buy", http.MethodPost, "v1/buy?dry=a%20b", in, &out); err != nil {
 		t.Fatalf("JSON: %v", err)
 	}
-	if err := c.JSON(context.Background(), "test.Get", http.MethodGet, "/v1/op", nil, &out); err != nil {
+	if err := c.JSON(t.Context(), "test.Get", http.MethodGet, "/v1/op", nil, &out); err != nil {
 		t.Fatalf("JSON: %v", err)
 	}
 	want := []string{
@@ -163,7 +163,7 @@ func TestAnswersAreClassified(t *testing.T) {
 			w.WriteHeader(tc.status)
 			_, _ = io.WriteString(w, tc.body)
 		})
-		if diff := cmp.Diff(tc.want, taken(t, buy(context.Background(), c))); diff != "" {
+		if diff := cmp.Diff(tc.want, taken(t, buy(t.Context(), c))); diff != "" {
 			t.Errorf("%s: HTTP %d %q (-want +got):\n%s", tc.name, tc.status, tc.body, diff)
 		}
 	}
@@ -172,7 +172,7 @@ func TestAnswersAreClassified(t *testing.T) {
 func TestRequestWithoutBodyIsFree(t *testing.T) {
 	c := open(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		err := c.JSON(context.Background(), "test.Free", method, "v1/free", nil, &receipt{})
+		err := c.JSON(t.Context(), "test.Free", method, "v1/free", nil, &receipt{})
 		if diff := cmp.Diff(failure{Code: "unavailable", Charge: fault.ChargeNone}, taken(t, err)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", method, diff)
 		}
@@ -181,7 +181,7 @@ func TestRequestWithoutBodyIsFree(t *testing.T) {
 
 func TestAnswerThatIsNotWanted(t *testing.T) {
 	c := open(t, func(http.ResponseWriter, *http.Request) {})
-	if err := c.JSON(context.Background(), "test.Do", http.MethodPost, "v1/do", order{}, nil); err != nil {
+	if err := c.JSON(t.Context(), "test.Do", http.MethodPost, "v1/do", order{}, nil); err != nil {
 		t.Errorf("JSON with no out and an empty 200: %v, want nil", err)
 	}
 }
@@ -190,7 +190,7 @@ func TestLongAnswerIsMalformed(t *testing.T) {
 	c := open(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"id":"op-1","pad":"`+strings.Repeat("x", 5<<20)+`"}`)
 	})
-	if diff := cmp.Diff(failure{Code: "malformed"}, taken(t, buy(context.Background(), c))); diff != "" {
+	if diff := cmp.Diff(failure{Code: "malformed"}, taken(t, buy(t.Context(), c))); diff != "" {
 		t.Errorf("5 MB answer (-want +got):\n%s", diff)
 	}
 }
@@ -198,11 +198,11 @@ func TestLongAnswerIsMalformed(t *testing.T) {
 func TestWhatCannotBeSentIsInvalid(t *testing.T) {
 	asked := false
 	c := open(t, func(http.ResponseWriter, *http.Request) { asked = true })
-	err := c.JSON(context.Background(), "test.Buy", http.MethodPost, "v1/buy", map[string]any{"x": math.NaN()}, nil)
+	err := c.JSON(t.Context(), "test.Buy", http.MethodPost, "v1/buy", map[string]any{"x": math.NaN()}, nil)
 	if diff := cmp.Diff(failure{Code: "invalid", Charge: fault.ChargeNone}, taken(t, err)); diff != "" {
 		t.Errorf("NaN (-want +got):\n%s", diff)
 	}
-	err = c.JSON(context.Background(), "test.Buy", http.MethodPost, "http://elsewhere.example/", order{}, nil)
+	err = c.JSON(t.Context(), "test.Buy", http.MethodPost, "http://elsewhere.example/", order{}, nil)
 	if diff := cmp.Diff(failure{Code: "internal", Charge: fault.ChargeNone}, taken(t, err)); diff != "" {
 		t.Errorf("absolute path (-want +got):\n%s", diff)
 	}
@@ -265,7 +265,7 @@ func TestErrorsRepeatNothing(t *testing.T) {
 				w.WriteHeader(status)
 				_, _ = io.WriteString(w, body)
 			})
-			err := buy(context.Background(), c)
+			err := buy(t.Context(), c)
 			if err == nil {
 				t.Errorf("HTTP %d, %s: no error", status, name)
 				continue
@@ -294,7 +294,7 @@ func TestRefusalTellsWhatToMend(t *testing.T) {
 			w.WriteHeader(tc.status)
 			_, _ = io.WriteString(w, tc.body)
 		})
-		if err := buy(context.Background(), c); err == nil || err.Error() != tc.want {
+		if err := buy(t.Context(), c); err == nil || err.Error() != tc.want {
 			t.Errorf("HTTP %d %s: got %v, want %s", tc.status, tc.body, err, tc.want)
 		}
 	}

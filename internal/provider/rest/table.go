@@ -27,7 +27,38 @@ type Rule struct {
 // nothing was charged.
 type Table map[string]Rule
 
-// find gives the rule for an answer and says whether the table lists it.
+// Statuses is the table that a driver begins with: the codes that the providers
+// of this family share, in the meaning that HTTP gives them. A driver overwrites
+// the rows that its provider uses in another way.
+//
+// Uncharged is what is refused at the door. What a gateway may also answer after
+// it passed the request on (408, 409, every 5xx) has an unknown charge.
+func Statuses() Table {
+	return Table{
+		"400": {Code: fault.Invalid, Charge: fault.ChargeNone},
+		"401": {Code: fault.Denied, Charge: fault.ChargeNone, Scope: fault.ScopeAccount},
+		"402": {Code: fault.Exhausted, Charge: fault.ChargeNone, Scope: fault.ScopeAccount},
+		"403": {Code: fault.Denied, Charge: fault.ChargeNone, Scope: fault.ScopeAccount},
+		"404": {Code: fault.NotFound, Charge: fault.ChargeNone},
+		"405": {Code: fault.Invalid, Charge: fault.ChargeNone},
+		"413": {Code: fault.Invalid, Charge: fault.ChargeNone},
+		"415": {Code: fault.Invalid, Charge: fault.ChargeNone},
+		"422": {Code: fault.Invalid, Charge: fault.ChargeNone},
+		"429": {Code: fault.Exhausted, Charge: fault.ChargeNone, Scope: fault.ScopeEndpoint},
+		// 455 is the family's own: closed for maintenance.
+		"455": {Code: fault.Unavailable, Charge: fault.ChargeNone, Scope: fault.ScopeProvider},
+
+		"408": {Code: fault.Timeout},
+		"409": {Code: fault.Conflict},
+		"500": {Code: fault.Unavailable},
+		"501": {Code: fault.Unavailable},
+		"502": {Code: fault.Unavailable},
+		"503": {Code: fault.Unavailable},
+		"504": {Code: fault.Unavailable},
+	}
+}
+
+// find gives the rule for an answer.
 func (t Table) find(status int, verdict string) Rule {
 	if rule, listed := t[verdict]; listed && verdict != "" {
 		return rule

@@ -1,0 +1,15 @@
+// Package all lists the drivers that Segue is built with.
+package all
+
+import (
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/provider/mountsea"
+)
+
+// Providers returns a registry of every driver, one line each.
+func Providers() *provider.Registry {
+	r := provider.NewRegistry()
+	r.Register(mountsea.Info(), mountsea.Open)
+	r.Register(simInfo(), openSim)
+	return r
+}
