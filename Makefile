@@ -71,7 +71,7 @@ vet: ## go vet
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## golangci-lint (.golangci.yml)
-	@set -e; for m in $(MODULES); do echo "golangci-lint run  # $$m"; (cd $$m && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml); done
+	@set -e; for m in $(MODULES); do echo "golangci-lint run  # $$m"; (cd $$m && $(BIN)/golangci-lint run --allow-serial-runners --config $(CURDIR)/.golangci.yml); done
 
 .PHONY: arch
 arch: ## the import rules, and what deploy/ promises
