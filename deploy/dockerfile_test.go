@@ -57,7 +57,7 @@ func TestDockerfileStages(t *testing.T) {
 		}
 		known[name] = true
 		for _, i := range stage {
-			if from := regexp.MustCompile(`--from=(\w+)`).FindStringSubmatch(i.args); from != nil && !known[from[1]] {
+			if from := regexp.MustCompile(`--from=(\w+)`).FindStringSubmatch(i.args); len(from) == 2 && !known[from[1]] {
 				t.Errorf("COPY from %q, which is no stage", from[1])
 			}
 		}
@@ -66,14 +66,14 @@ func TestDockerfileStages(t *testing.T) {
 
 func TestDockerfileGoIsThatOfTheModule(t *testing.T) {
 	directive := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, "../go.mod"))
-	if directive == nil {
+	if len(directive) != 2 {
 		t.Fatal("go.mod has no go directive")
 	}
 	if want := "FROM golang:" + directive[1] + " AS build\n"; !strings.Contains(read(t, "Dockerfile"), want) {
 		t.Errorf("the Dockerfile builds with another Go than go.mod asks for; want %q", want)
 	}
 	tools := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, "../tools/go.mod"))
-	if tools == nil || tools[1] != directive[1] {
+	if len(tools) != 2 || tools[1] != directive[1] {
 		t.Errorf("tools/go.mod: go directive %q, want %q: a linter older than the code refuses it", tools, directive[1])
 	}
 }

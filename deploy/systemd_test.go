@@ -131,10 +131,7 @@ func TestUnitsCredentials(t *testing.T) {
 }
 
 func TestTargetWantsUnitsThatExist(t *testing.T) {
-	var wanted []string
-	for _, line := range readUnit(t, "segue.target")["Unit"]["Wants"] {
-		wanted = append(wanted, strings.Fields(line)...)
-	}
+	wanted := strings.Fields(strings.Join(readUnit(t, "segue.target")["Unit"]["Wants"], " "))
 	want := []string{"segue-serve.service", "segue-worker@1.service", "segue-worker@2.service"}
 	if diff := cmp.Diff(want, wanted); diff != "" {
 		t.Errorf("Wants (-want +got):\n%s", diff)
