@@ -327,6 +327,38 @@ func (it *Item) Keep(token string, tracks []Track, now time.Time) error {
 	return nil
 }
 
+// Stray puts on record an operation that was accepted after its claim had been
+// given to somebody else: it was paid, so it is never forgotten.
+func (it *Item) Stray(operation string, step StepName, generation int, credits float64) error {
+	for _, op := range it.Operations {
+		if op.ID == operation {
+			return nil
+		}
+	}
+	it.Operations = append(it.Operations, Operation{operation, step, generation, credits})
+	return nil
+}
+
+// Reject ends an item whose step cannot be started: nothing was claimed, and
+// nothing was sent.
+func (it *Item) Reject(why Failure) error {
+	if it.State != Queued {
+		return it.illegal("Reject")
+	}
+	it.fail(why)
+	return nil
+}
+
+// Delay records that the step cannot be started for the time being.
+func (it *Item) Delay(why Failure) error {
+	if it.State != Queued {
+		return it.illegal("Delay")
+	}
+	it.Attempts++
+	it.Failure = &why
+	return nil
+}
+
 // Save stores a driver's checkpoint under the claim.
 func (it *Item) Save(token string, checkpoint json.RawMessage) error {
 	if !it.holds(token) || !it.State.claimed() {
@@ -365,12 +397,16 @@ func (it *Item) Lose(operation string, why Failure) error {
 	return nil
 }
 
-// Note records why the item waits longer than usual; nil clears it.
+// Note records that asking about the operation failed for the time being; nil
+// clears what was noted.
 func (it *Item) Note(why *Failure) error {
-	if it.State != Waiting && it.State != Queued {
+	if it.State != Waiting {
 		return it.illegal("Note")
 	}
 	it.Failure = why
+	if it.Attempts++; why == nil {
+		it.Attempts = 0
+	}
 	return nil
 }
 

@@ -40,3 +40,8 @@ func taskOf(name StepName, step tasks.Step) (tasks.Task, error) {
 	}
 	return tasks.Task{}, fmt.Errorf("session: no task executes step %q", name)
 }
+
+// SettleTask is the task that does what follows a completion.
+func SettleTask(id string, completion, rescue int) (tasks.Task, error) {
+	return tasks.SessionSettle.New(tasks.Settle{V: tasks.Version, Session: id, Completion: completion, Rescue: rescue})
+}

@@ -1,0 +1,196 @@
+package enqueue
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// Session is a batch of items that share one provider account.
+type Session struct {
+	// Provider names a provider of the workers' configuration. Required.
+	Provider string
+	// Account names one of its accounts; empty means "main". Everything the
+	// session does uses this account.
+	Account string
+	// Name is for people; it may be empty.
+	Name string
+	// Items are the audio files, in the order of the session's audioIds.
+	Items []Item
+	// Extend is how every item is continued that does not say otherwise; nil means
+	// that the items are only uploaded.
+	Extend *Extend
+	// Key makes submitting idempotent: the same key is the same session. Using one
+	// for a different request is ErrConflict.
+	Key string
+	// Open leaves the session open for Add; its items are worked on at once, and it
+	// completes only after Seal.
+	Open bool
+	// OnUnknown says what happens to an item whose paid request got no answer and
+	// whose outcome nothing else tells: "hold" (the default) leaves it to a person,
+	// "resubmit" sends it again and may pay twice.
+	OnUnknown string
+	// Archive is where results go, a directory or URL as the workers see it; empty
+	// means their configured archive.
+	Archive string
+}
+
+// Item is one audio file.
+type Item struct {
+	// Source is a path that the workers can open, or an http or https URL that the
+	// provider can fetch. Required.
+	Source string
+	// Key makes adding the item idempotent within its session.
+	Key string
+	// Extend is how this item is continued where it differs from its session.
+	Extend *Extend
+	// Known is what the producer knows of the file. Workers find out what is not
+	// said, before anything is paid for.
+	Known Audio
+}
+
+// Audio is what is known of a file without asking a provider.
+type Audio struct {
+	// Format is the container: wav, mp3, flac, ogg, m4a, aac, aiff.
+	Format string
+	// Size is in bytes.
+	Size int64
+	// ModTime is the file's modification time. With it, a file that is changed
+	// between submitting and uploading is noticed.
+	ModTime time.Time
+	// SHA256 is the hex digest of the bytes.
+	SHA256 string
+	// Duration is the playing time.
+	Duration time.Duration
+}
+
+// Extend is how a piece is continued. Zero values mean "not said".
+type Extend struct {
+	// Model is the provider's name of a model; empty means its default.
+	Model string
+	// ContinueAt is where the continuation starts, in seconds from the beginning
+	// or, when negative, from the end. Required.
+	ContinueAt float64
+	// Instrumental asks for music without singing.
+	Instrumental bool
+	// Prompt is the lyrics, or what the music should be like.
+	Prompt string
+	// Style is a list of genres and moods.
+	Style string
+	// Title names the result.
+	Title string
+	// NegativeTags is what to avoid.
+	NegativeTags string
+	// VocalGender is "m" or "f"; a tendency, not a guarantee.
+	VocalGender string
+	// StyleWeight, WeirdnessConstraint and AudioWeight are 0 to 1 in steps of 0.01.
+	StyleWeight         *float64
+	WeirdnessConstraint *float64
+	AudioWeight         *float64
+	// PersonaID applies a persona made earlier at the same account.
+	PersonaID string
+}
+
+// defaultAccount is the account of a session that names none.
+const defaultAccount = "main"
+
+// check lists everything that is wrong with a session whatever its provider.
+func (s *Session) check() []string {
+	var findings []string
+	if s.Provider == "" {
+		findings = append(findings, "no provider is named")
+	}
+	if s.OnUnknown != "" && s.OnUnknown != session.Hold && s.OnUnknown != session.Resubmit {
+		findings = append(findings, fmt.Sprintf("on-unknown is %q; it is hold or resubmit", s.OnUnknown))
+	}
+	findings = append(findings, s.Extend.check("the session")...)
+	return append(findings, checkItems(s.Items)...)
+}
+
+func checkItems(items []Item) []string {
+	var findings []string
+	keys := make(map[string]int)
+	for n := range items {
+		name := fmt.Sprintf("item %d", n)
+		if reason := checkSource(items[n].Source); reason != "" {
+			findings = append(findings, name+": "+reason)
+		}
+		findings = append(findings, items[n].Extend.check(name)...)
+		key := items[n].Key
+		if first, taken := keys[key]; taken && key != "" {
+			findings = append(findings, fmt.Sprintf("%s has the key of item %d", name, first))
+			continue
+		}
+		keys[key] = n
+	}
+	return findings
+}
+
+func checkSource(source string) string {
+	scheme, _, isURL := strings.Cut(source, "://")
+	switch {
+	case source == "":
+		return "no source"
+	case !isURL:
+		return ""
+	case scheme != "http" && scheme != "https":
+		return fmt.Sprintf("source has scheme %q; it is a path, http or https", scheme)
+	}
+	if u, err := url.Parse(source); err != nil || u.Host == "" {
+		return "source is a malformed URL"
+	}
+	return ""
+}
+
+func (e *Extend) check(name string) []string {
+	switch {
+	case e == nil:
+		return nil
+	case e.ContinueAt == 0:
+		return []string{name + ": continue-at is 0; it is a number of seconds from the beginning, or negative from the end"}
+	case math.IsNaN(e.ContinueAt) || math.IsInf(e.ContinueAt, 0):
+		return []string{name + ": continue-at is no number"}
+	}
+	return nil
+}
+
+// params are the domain's own words for an Extend.
+func (e *Extend) params() *provider.Params {
+	if e == nil {
+		return nil
+	}
+	return &provider.Params{
+		Model: e.Model, ContinueAt: e.ContinueAt, Instrumental: e.Instrumental,
+		Prompt: e.Prompt, Style: e.Style, Title: e.Title, NegativeTags: e.NegativeTags,
+		VocalGender: e.VocalGender, StyleWeight: e.StyleWeight,
+		WeirdnessConstraint: e.WeirdnessConstraint, AudioWeight: e.AudioWeight, PersonaID: e.PersonaID,
+	}
+}
+
+// item is the domain's item at the start of its plan.
+func (i *Item) item(sessionExtends bool) (session.Item, error) {
+	src := session.Source{
+		Name: i.Source, Format: i.Known.Format, Size: i.Known.Size,
+		SHA256: i.Known.SHA256, Duration: i.Known.Duration.Seconds(),
+	}
+	if !i.Known.ModTime.IsZero() {
+		src.ModTime = i.Known.ModTime.UnixNano()
+	}
+	if strings.Contains(i.Source, "://") {
+		src.URL = i.Source
+	} else {
+		path, err := filepath.Abs(i.Source)
+		if err != nil {
+			return session.Item{}, err
+		}
+		src.Path = path
+	}
+	extend := sessionExtends || i.Extend != nil
+	return session.NewItem(src, session.PlanFor(extend), i.Extend.params()), nil
+}

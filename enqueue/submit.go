@@ -1,0 +1,230 @@
+package enqueue
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
+)
+
+// Submitted is the answer to a submission.
+type Submitted struct {
+	// SessionID is the session's id.
+	SessionID string
+	// Existed says that the session's key was used before: this is that session.
+	Existed bool
+	// Items are the answers for the items, in order.
+	Items []Answer
+}
+
+// Answer is what became of one submitted item.
+type Answer struct {
+	// ItemID is the item's id, session id and index.
+	ItemID string
+	// Index is its place in the session.
+	Index int
+	// Existed says that the item was there already, and was left as it is.
+	Existed bool
+	// Err is why the item is not in the session; nil when it is.
+	Err error
+}
+
+const (
+	// addBatch is how many items one script call writes, addWriters how many calls
+	// are under way at once.
+	addBatch   = 500
+	addWriters = 4
+	// addLook is when the sweep looks at a submitted item that nobody began.
+	addLook = time.Minute
+)
+
+// Submit writes a session and its items and, when all of them are in, starts the
+// work. On an error nothing was started and nothing will be paid for; the answers
+// say how far it came, and submitting again with the same Key completes it.
+func (c *Client) Submit(ctx context.Context, s Session) (*Submitted, error) {
+	if findings := s.check(); len(findings) > 0 {
+		return nil, &InvalidError{findings}
+	}
+	items, err := newItems(s.Items, s.Extend != nil)
+	if err != nil {
+		return nil, err
+	}
+	spec, created, err := c.create(ctx, &s, items)
+	if err != nil {
+		return nil, translate(err)
+	}
+	submitted := &Submitted{SessionID: spec.ID, Existed: !created}
+	if submitted.Items, err = c.addAll(ctx, spec.ID, items); err != nil {
+		return submitted, translate(err)
+	}
+	if !s.Open {
+		if err := c.Seal(ctx, spec.ID); err != nil {
+			return submitted, err
+		}
+	}
+	if submitted.Existed {
+		current, err := c.store.Session(ctx, spec.ID)
+		if err != nil || current.Status().Over() {
+			return submitted, translate(err)
+		}
+	}
+	return submitted, translate(c.start(ctx, spec.ID, items))
+}
+
+// create writes the session under a new id, or under the one its key stands for.
+func (c *Client) create(ctx context.Context, s *Session, items []session.New) (session.Spec, bool, error) {
+	id, err := session.NewID()
+	if err != nil {
+		return session.Spec{}, false, err
+	}
+	if s.Key != "" {
+		if id, err = c.store.Reserve(ctx, s.Key, id); err != nil {
+			return session.Spec{}, false, err
+		}
+	}
+	spec := session.Spec{
+		ID: id, Name: s.Name, Provider: s.Provider, Account: s.Account,
+		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive,
+	}
+	if spec.Account == "" {
+		spec.Account = defaultAccount
+	}
+	if spec.Digest, err = digest(&spec, items); err != nil {
+		return session.Spec{}, false, err
+	}
+	return c.store.Create(ctx, spec, s.Open)
+}
+
+// digest identifies what was asked for. The items of an open session may differ
+// from call to call.
+func digest(spec *session.Spec, items []session.New) (string, error) {
+	sum := sha256.New()
+	enc := json.NewEncoder(sum)
+	asked := *spec
+	asked.ID = ""
+	err := enc.Encode(asked)
+	for n := range items {
+		src := items[n].Item.Source
+		// A file that was only touched is still the same file.
+		src.ModTime = 0
+		err = errors.Join(err, enc.Encode([]any{items[n].Key, src, items[n].Item.Params}))
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16]), err
+}
+
+func newItems(items []Item, extend bool) ([]session.New, error) {
+	all := make([]session.New, len(items))
+	for n := range items {
+		item, err := items[n].item(extend)
+		if err != nil {
+			return nil, err
+		}
+		all[n] = session.New{Key: items[n].Key, Item: item}
+	}
+	return all, nil
+}
+
+// addAll writes the items at their own indexes, in batches.
+func (c *Client) addAll(ctx context.Context, id string, items []session.New) ([]Answer, error) {
+	answers := make([]Answer, len(items))
+	batches := (len(items) + addBatch - 1) / addBatch
+	err := inParallel(addWriters, batches, func(n int) error {
+		from, to := n*addBatch, min((n+1)*addBatch, len(items))
+		added, err := c.store.Add(ctx, id, from, items[from:to], addLook)
+		for i := from; i < to; i++ {
+			answers[i] = Answer{ItemID: session.ItemID(id, i), Index: i, Err: translate(err)}
+			if err == nil {
+				answers[i] = answer(id, added[i-from])
+			}
+		}
+		return err
+	})
+	return answers, err
+}
+
+func answer(id string, added session.Added) Answer {
+	return Answer{ItemID: session.ItemID(id, added.Index), Index: added.Index, Existed: added.Existed}
+}
+
+// start enqueues the first task of every item. A task that does not reach the
+// queue is made up for by the workers' sweep: the item is accepted all the same.
+func (c *Client) start(ctx context.Context, id string, items []session.New) error {
+	first := make([]tasks.Task, 0, len(items))
+	for n := range items {
+		it := items[n].Item
+		it.Session, it.Index = id, n
+		task, ok, err := session.Next(&it)
+		if err != nil {
+			return err
+		}
+		if ok {
+			first = append(first, task)
+		}
+	}
+	c.queue.PutAll(ctx, first)
+	return nil
+}
+
+// Add adds items behind the last one of an open session; work on them begins at
+// once. An item whose Key is there already is left as it is. The answers are in
+// the order of the items.
+func (c *Client) Add(ctx context.Context, id string, items ...Item) ([]Answer, error) {
+	if findings := checkItems(items); len(findings) > 0 {
+		return nil, &InvalidError{findings}
+	}
+	current, err := c.store.Session(ctx, id)
+	if err != nil {
+		return nil, translate(err)
+	}
+	all, err := newItems(items, current.Params != nil)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]Answer, 0, len(all))
+	first := make([]tasks.Task, 0, len(all))
+	for from := 0; from < len(all); from += addBatch {
+		batch := all[from:min(from+addBatch, len(all))]
+		added, err := c.store.Add(ctx, id, -1, batch, addLook)
+		if err != nil {
+			return answers, translate(err)
+		}
+		for n := range batch {
+			answers = append(answers, answer(id, added[n]))
+			it := batch[n].Item
+			it.Session, it.Index = id, added[n].Index
+			if task, ok, err := session.Next(&it); ok && err == nil {
+				first = append(first, task)
+			}
+		}
+	}
+	c.queue.PutAll(ctx, first)
+	return answers, nil
+}
+
+// inParallel calls fn for 0 to n-1 with a number of goroutines and joins the errors.
+func inParallel(goroutines, n int, fn func(n int) error) error {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var all []error
+	for range min(goroutines, n) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				if err := fn(int(i)); err != nil {
+					mu.Lock()
+					all = append(all, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(all...)
+}

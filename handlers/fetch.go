@@ -1,0 +1,109 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/segue-audio/segue/internal/archive"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
+)
+
+// Fetch executes audio:fetch: it downloads, verifies and archives one item's
+// results. It costs nothing and is repeated until it succeeds or the provider
+// has deleted them.
+func (h *Handlers) Fetch(ctx context.Context, p tasks.Fetch) error {
+	j, err := h.begin(ctx, p.Step, session.Queued)
+	if j == nil || err != nil {
+		return err
+	}
+	store, err := h.Archive(j.Session.Archive)
+	if err != nil {
+		return h.postpone(ctx, j, err)
+	}
+	r := request{patient: true, lease: tasks.AudioFetch.Policy.Timeout}
+	if err := h.claim(ctx, j, r); err != nil {
+		return done(err)
+	}
+	tracks, err := h.keep(ctx, j, store)
+	if err != nil {
+		return h.refused(ctx, j, r, stillThere(j, err))
+	}
+	token := j.token
+	return h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Keep(token, tracks, now) })
+}
+
+// stillThere says that a failed download is worth another attempt for as long as
+// the provider keeps the results: they were paid for.
+func stillThere(j *job, err error) error {
+	age := j.Now.Sub(time.UnixMilli(j.Item.Since))
+	if j.account.Info.Retention > 0 && age > j.account.Info.Retention {
+		return fault.New(fault.NotFound, "handlers.Fetch", err)
+	}
+	return &fault.Error{Code: fault.Unavailable, Op: "handlers.Fetch", RetryAfter: fault.RetryAfter(err), Err: err}
+}
+
+// keep archives every track of the item.
+func (h *Handlers) keep(ctx context.Context, j *job, store archive.Archive) ([]session.Track, error) {
+	tracks := make([]session.Track, len(j.Item.Tracks))
+	copy(tracks, j.Item.Tracks)
+	renewed := false
+	for n := 0; n < len(tracks); n++ {
+		kept, err := store.Keep(ctx, want(j, n, tracks[n]))
+		code := fault.CodeOf(err)
+		if (code == fault.Denied || code == fault.NotFound) && !renewed {
+			// The signed URL has expired: asking about the operation gives a new one.
+			renewed = true
+			if err := h.renew(ctx, j, tracks); err != nil {
+				return nil, err
+			}
+			n--
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		tracks[n].File, tracks[n].Size, tracks[n].SHA256 = kept.File, kept.Size, kept.SHA256
+		if tracks[n].DurationSeconds == 0 {
+			tracks[n].DurationSeconds = kept.Duration
+		}
+	}
+	return tracks, nil
+}
+
+// renew asks the provider for fresh URLs of the tracks.
+func (h *Handlers) renew(ctx context.Context, j *job, tracks []session.Track) error {
+	op := j.operation()
+	op.Step = string(session.StepExtend)
+	for _, accepted := range j.Item.Operations {
+		if accepted.Step == session.StepExtend {
+			op.ID = accepted.ID
+		}
+	}
+	state, err := j.account.Driver.Poll(ctx, op)
+	if err != nil {
+		return err
+	}
+	for n := range tracks {
+		for _, fresh := range state.Tracks {
+			if fresh.AudioID == tracks[n].AudioID {
+				tracks[n].AudioURL = fresh.AudioURL
+			}
+		}
+	}
+	return nil
+}
+
+// want names a track's place in the archive: session/index-stem-n.
+func want(j *job, n int, t session.Track) archive.Want {
+	base := nameOf(j.Item.Source)
+	stem := archive.SafeName(strings.TrimSuffix(base, path.Ext(base)))
+	return archive.Want{
+		URL: t.AudioURL, Duration: t.DurationSeconds,
+		Name: fmt.Sprintf("%s/%03d-%s-%d", j.Item.Session, j.Item.Index, stem, n+1),
+	}
+}

@@ -1,0 +1,280 @@
+// Package handlers is what workers execute: one file per task type.
+//
+// Every handler has one shape: read the state, claim the step, act, record the
+// outcome, enqueue what follows, return. A process may die between any two of
+// these; the next delivery of the task, or the sweep, goes on from what is
+// recorded:
+//
+//	dies before the claim       the step is still queued: it is simply done again
+//	dies claimed, not yet sent  a free step is done again; a paid one is held,
+//	                            since nobody can tell whether its request left
+//	dies sent, not recorded     the same: held, never sent again by itself
+//	dies recorded, not enqueued the next delivery enqueues what follows
+//	dies enqueued, not acked    the next delivery finds nothing to do
+//
+// A task that is behind its item's state does nothing but make sure that what
+// follows is on the queue.
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/segue-audio/segue/internal/account"
+	"github.com/segue-audio/segue/internal/archive"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/queue"
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
+)
+
+// Handlers executes tasks. All fields but Stage must be set.
+type Handlers struct {
+	Store    *session.Store
+	Queue    *queue.Queue
+	Accounts *account.Pool
+	// Probe learns about a source that was submitted without being probed.
+	Probe func(ctx context.Context, s session.Source) (session.Source, error)
+	// Stage turns a local file into a URL that a provider can fetch. Nil means
+	// that this worker has no address a provider could reach.
+	Stage func(ctx context.Context, s session.Source) (url string, err error)
+	// Archive opens where a session's results go; the empty URL is the default.
+	Archive func(url string) (archive.Archive, error)
+	Log     *slog.Logger
+	// Worker is this process's name in claims and heartbeats.
+	Worker string
+	// GiveUp is how long a step may wait for a provider that is down or full
+	// before the item fails.
+	GiveUp time.Duration
+	// Hook is called at named places by tests that crash there; nil otherwise.
+	Hook func(place string)
+
+	openers openers
+}
+
+// The time that each stage of a paid request has: the request ends before its
+// claim, and the claim before its task.
+const (
+	sendTimeout = 100 * time.Second
+	paidClaim   = 2 * time.Minute
+	// recordTimeout is how long an outcome is tried to be written while Redis is
+	// away. It is what stands between a paid answer and a held item.
+	recordTimeout = 45 * time.Second
+	// soon is when the sweep looks at an item that should have moved by itself.
+	soon = 5 * time.Second
+)
+
+// at marks a place where a test may end the process.
+func (h *Handlers) at(place string) {
+	if h.Hook != nil {
+		h.Hook(place)
+	}
+}
+
+// job is one delivery of a step's task.
+type job struct {
+	*session.Work
+	account *account.Account
+	token   string
+}
+
+// begin reads the state for a task. A nil job with a nil error means that there
+// is nothing to do for it any more.
+func (h *Handlers) begin(ctx context.Context, ref tasks.Step, want session.State) (*job, error) {
+	work, err := h.Store.Load(ctx, ref.Session, ref.Index)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return nil, final(err)
+	case err != nil:
+		return nil, err
+	}
+	it := &work.Item
+	mine := string(it.Step) == ref.Name && it.Generation == ref.Generation && it.Rescue == ref.Rescue
+	switch {
+	case !mine || it.State == session.Held || it.State.Ended():
+		return nil, h.follow(ctx, it, 0)
+	case it.State == session.Sending || it.State == session.Running:
+		return nil, h.reclaim(ctx, work)
+	case it.State != want:
+		return nil, h.follow(ctx, it, 0)
+	}
+	acc, err := h.Accounts.Get(work.Session.Provider, work.Session.Account)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "handlers.begin",
+			fmt.Errorf("this worker cannot use account %s/%s: %s", work.Session.Provider, work.Session.Account, fault.Reason(err)))
+	}
+	return &job{Work: work, account: acc}, nil
+}
+
+// reclaim decides about a step that somebody claimed: its worker lives and is in
+// time, or the step is taken away from it.
+func (h *Handlers) reclaim(ctx context.Context, work *session.Work) error {
+	claim := work.Item.Claim
+	alive, err := h.Store.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	if alive[claim.Worker] && work.Now.UnixMilli() < claim.Until {
+		return wait(soon, errors.New("another worker is at it"))
+	}
+	reason := "worker " + claim.Worker + " died"
+	if alive[claim.Worker] {
+		reason = "worker " + claim.Worker + " overran its claim"
+	}
+	return h.orphan(ctx, &work.Item, reason)
+}
+
+// orphan takes a step away from the worker that claimed it.
+func (h *Handlers) orphan(ctx context.Context, it *session.Item, reason string) error {
+	sending := it.State == session.Sending
+	why := session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: reason}
+	if sending {
+		why.Code = fault.Timeout
+		why.Reason = reason + " while its paid request was on the way"
+		why.Charge = fault.ChargeUnknown.String()
+	}
+	if err := it.Orphan(why); err != nil {
+		return err
+	}
+	written, err := h.Store.Write(ctx, it, soon)
+	switch {
+	case fault.CodeOf(err) == fault.Conflict:
+		return nil // somebody else decided first
+	case err != nil:
+		return err
+	}
+	h.Log.WarnContext(ctx, "step taken from its worker",
+		slog.String("item", it.ID()), slog.String("reason", reason), slog.String("now", it.Label()))
+	if sending {
+		return h.settleDoubt(ctx, it)
+	}
+	return h.follow(ctx, it, written.Completion)
+}
+
+// claim writes the intent. From here on only this job may act on the step.
+func (h *Handlers) claim(ctx context.Context, j *job, r request) error {
+	j.token = rand.Text()
+	claim := session.Claim{
+		Token: j.token, Worker: h.Worker,
+		Until: j.Now.Add(r.lease).UnixMilli(), Credits: r.credits, Params: r.params,
+	}
+	if err := j.Item.Take(claim, r.paid); err != nil {
+		return err
+	}
+	err := h.Store.WriteClaim(ctx, &j.Item, soon)
+	switch fault.CodeOf(err) {
+	case "":
+		h.at("claimed")
+		return nil
+	case fault.Canceled:
+		return h.cancel(ctx, j.Item.Session, j.Item.Index)
+	case fault.Conflict:
+		return wait(time.Second, err)
+	}
+	return err
+}
+
+// cancel ends an item of a canceled session and returns errDone.
+func (h *Handlers) cancel(ctx context.Context, id string, index int) error {
+	work, written, err := h.Store.Update(ctx, id, index, soon, func(w *session.Work) error { return w.Item.Cancel() })
+	if fault.CodeOf(err) == fault.Conflict {
+		return errDone
+	}
+	if err != nil {
+		return err
+	}
+	if err := h.follow(ctx, &work.Item, written.Completion); err != nil {
+		return err
+	}
+	return errDone
+}
+
+// errDone ends a handler early and well.
+var errDone = errors.New("nothing left to do")
+
+// record writes an outcome, whatever happens to the task's context: an answer
+// that was paid for is not dropped because a worker is stopping or Redis blinks.
+// change is applied to the item as it is by then, again if need be.
+func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, change func(it *session.Item, now time.Time) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	h.at("before record")
+	next, written := j.Item, session.Written{}
+	err := change(&next, j.Now)
+	if err == nil {
+		written, err = h.Store.Write(ctx, &next, look)
+	}
+	for pause := 50 * time.Millisecond; retryable(err) && ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
+		if fault.CodeOf(err) == fault.Unavailable {
+			sleep(ctx, pause)
+		}
+		var work *session.Work
+		work, written, err = h.Store.Update(ctx, j.Item.Session, j.Item.Index, look, func(w *session.Work) error { return change(&w.Item, w.Now) })
+		if work != nil {
+			next = work.Item
+		}
+		if fault.CodeOf(err) == fault.Conflict {
+			break // the item as it is by now does not allow it
+		}
+	}
+	if err != nil {
+		return err
+	}
+	j.Item = next
+	h.at("recorded")
+	return h.follow(ctx, &j.Item, written.Completion)
+}
+
+func retryable(err error) bool {
+	code := fault.CodeOf(err)
+	return code == fault.Conflict || code == fault.Unavailable || code == fault.Timeout
+}
+
+// sleep waits, or less when the context ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// follow enqueues what follows from an item's state, and the settling when this
+// item's end completed its session.
+func (h *Handlers) follow(ctx context.Context, it *session.Item, completion int) error {
+	if completion > 0 {
+		if err := h.enqueueSettle(ctx, it.Session, completion); err != nil {
+			return err
+		}
+	}
+	task, ok, err := session.Next(it)
+	if err != nil {
+		return fault.New(fault.Internal, "handlers.follow", err)
+	}
+	if !ok {
+		return nil
+	}
+	if err := h.Queue.Put(ctx, task, 0); err != nil {
+		return err
+	}
+	h.at("enqueued")
+	return nil
+}
+
+func (h *Handlers) enqueueSettle(ctx context.Context, id string, completion int) error {
+	task, err := session.SettleTask(id, completion, 0)
+	if err != nil {
+		return fault.New(fault.Internal, "handlers.settle", err)
+	}
+	return h.Queue.Put(ctx, task, 0)
+}
+
+// failure describes err for people and for code.
+func failure(step session.StepName, err error) session.Failure {
+	return session.Failure{Code: fault.CodeOf(err), Step: step, Reason: fault.Reason(err)}
+}

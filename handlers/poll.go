@@ -1,0 +1,109 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
+)
+
+const (
+	// pollTimeout bounds one question; it is free and asked again.
+	pollTimeout = 20 * time.Second
+	// maxUnknown is how often a provider may say that it does not know an
+	// operation before it is believed: some need a moment to know their own.
+	maxUnknown = 5
+)
+
+// Poll executes audio:poll: it asks once about one operation, then sleeps or
+// moves on. Between two questions nothing is held: no goroutine, no retry.
+func (h *Handlers) Poll(ctx context.Context, p tasks.Poll) error {
+	j, err := h.begin(ctx, p.Step, session.Waiting)
+	if j == nil || err != nil {
+		return err
+	}
+	operation := j.Item.Operation
+	asking, cancel := context.WithTimeout(ctx, pollTimeout)
+	state, err := j.account.Driver.Poll(asking, j.operation())
+	cancel()
+	switch {
+	case err != nil:
+		return h.unanswered(ctx, j, err)
+	case !state.Done:
+		return h.notReady(ctx, j, state)
+	case state.Failure != nil:
+		why := failure(j.Item.Step, state.Failure)
+		why.Charge = fault.ChargeOf(state.Failure).String()
+		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Lose(operation, why) })
+		return outcome(err, final(state.Failure))
+	}
+	return h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Finish(operation, state, now) })
+}
+
+// operation is what the item waits for, as its driver knows it.
+func (j *job) operation() *provider.Operation {
+	return &provider.Operation{
+		ID: j.Item.Operation, Step: string(j.Item.Step),
+		Session: j.Session.Remote, Checkpoint: j.Item.Checkpoint,
+	}
+}
+
+// notReady puts the poll to sleep.
+func (h *Handlers) notReady(ctx context.Context, j *job, state *provider.State) error {
+	if h.outlived(j) {
+		return h.lost(ctx, j, fmt.Errorf("the provider still says %q", state.Word))
+	}
+	pause := interval(j.account.Info.Poll, j.age())
+	if j.Item.Failure != nil {
+		err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Note(nil) })
+		return outcome(err, wait(pause, errors.New(state.Word)))
+	}
+	if err := h.Store.Defer(ctx, j.Item.Session, pause+soon, j.Item.Index); err != nil {
+		return err
+	}
+	return wait(pause, errors.New(state.Word))
+}
+
+// unanswered deals with a question that got no usable answer. Asking is free, so
+// it is asked again until the operation's own deadline.
+func (h *Handlers) unanswered(ctx context.Context, j *job, cause error) error {
+	if h.outlived(j) || (fault.CodeOf(cause) == fault.NotFound && j.Item.Attempts+1 >= maxUnknown) {
+		return h.lost(ctx, j, cause)
+	}
+	pause := max(backoff(j.Item.Attempts, cause), j.account.Info.Poll.Min)
+	why := failure(j.Item.Step, cause)
+	err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Note(&why) })
+	return outcome(err, wait(pause, cause))
+}
+
+// lost ends an item whose operation will not be heard of any more. The operation
+// stays on record, so that it can still be asked for.
+func (h *Handlers) lost(ctx context.Context, j *job, cause error) error {
+	operation := j.Item.Operation
+	why := session.Failure{
+		Code: fault.Timeout, Step: j.Item.Step, Charge: fault.ChargeMade.String(),
+		Reason: fmt.Sprintf("operation %s was accepted, but nothing came of it in %s: %s", operation, j.age().Round(time.Second), fault.Reason(cause)),
+	}
+	if fault.CodeOf(cause) == fault.NotFound {
+		why.Code = fault.NotFound
+	}
+	err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Lose(operation, why) })
+	return outcome(err, final(cause))
+}
+
+// age is how long ago the operation was accepted.
+func (j *job) age() time.Duration { return j.Now.Sub(time.UnixMilli(j.Item.OperationAt)) }
+
+func (h *Handlers) outlived(j *job) bool { return j.age() > j.account.Info.Poll.Deadline }
+
+// interval is the wait until the next question: a fifth of the operation's age,
+// within the provider's bounds. An operation is so noticed at most a fifth of its
+// time late, with a number of questions that grows with its logarithm.
+func interval(p provider.Polling, age time.Duration) time.Duration {
+	return min(max(age/5, p.Min), p.Max)
+}

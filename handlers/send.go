@@ -1,0 +1,199 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// request is one provider request of a step: what it costs and how it is sent.
+type request struct {
+	paid    bool
+	credits float64
+	// params identifies what is asked for, in the intent.
+	params string
+	// patient requests are repeated past GiveUp: they fetch what was paid for.
+	patient bool
+	lease   time.Duration
+	timeout time.Duration
+	send    func(ctx context.Context) (*provider.Accepted, error)
+}
+
+// submit claims the step, sends its request once, and records the outcome.
+func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
+	if err := h.claim(ctx, j, r); err != nil {
+		return done(err)
+	}
+	sending, cancel := context.WithTimeout(ctx, r.timeout)
+	accepted, err := r.send(sending)
+	cancel()
+	h.at("sent")
+	if err == nil {
+		return h.accept(ctx, j, accepted)
+	}
+	return h.refused(ctx, j, r, err)
+}
+
+// accept records what the provider took on. If the step was meanwhile given to
+// somebody else, the operation is put on record all the same: it was paid.
+func (h *Handlers) accept(ctx context.Context, j *job, accepted *provider.Accepted) error {
+	step, generation, credits, token := j.Item.Step, j.Item.Generation, j.Item.Claim.Credits, j.token
+	err := h.record(ctx, j, h.firstLook(j, accepted), func(it *session.Item, now time.Time) error {
+		return it.Accept(token, accepted, now)
+	})
+	if err == nil {
+		return nil
+	}
+	// This line is the last trace of a paid operation if Redis stays away: an
+	// operator resolves the held item with it.
+	h.Log.ErrorContext(ctx, "accepted operation could not be recorded", slog.String("item", j.Item.ID()),
+		slog.String("operation", accepted.OperationID), slog.String("cause", err.Error()))
+	if fault.CodeOf(err) != fault.Conflict {
+		return err
+	}
+	return h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error {
+		return it.Stray(accepted.OperationID, step, generation, credits)
+	})
+}
+
+// firstLook is when the sweep should look at an operation that was just accepted.
+func (h *Handlers) firstLook(j *job, accepted *provider.Accepted) time.Duration {
+	if accepted.Clip != nil {
+		return soon
+	}
+	return j.account.Info.Poll.Min + soon
+}
+
+// refused records a request that did not succeed, by its billing class alone.
+func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) error {
+	why := failure(j.Item.Step, cause)
+	token := j.token
+	charge := fault.ChargeOf(cause)
+	why.Charge = charge.String()
+	switch {
+	case r.paid && charge == fault.ChargeUnknown:
+		return h.doubt(ctx, j, why, cause)
+	case permanent(cause) || (r.paid && charge == fault.ChargeMade) || (!r.patient && h.tooLate(j)):
+		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Refuse(token, why) })
+		return outcome(err, final(cause))
+	}
+	pause := backoff(j.Item.Attempts, cause)
+	err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Release(token, why) })
+	return outcome(err, again(pause, cause))
+}
+
+// doubt records a paid request whose outcome is unknown. It is never sent again
+// by itself.
+func (h *Handlers) doubt(ctx context.Context, j *job, why session.Failure, cause error) error {
+	token := j.token
+	err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Doubt(token, why) })
+	if err == nil {
+		err = h.settleDoubt(ctx, &j.Item)
+	}
+	return outcome(err, final(cause))
+}
+
+// settleDoubt carries out the session's policy for a held item. The default is
+// to leave it to a person.
+func (h *Handlers) settleDoubt(ctx context.Context, it *session.Item) error {
+	work, err := h.Store.Load(ctx, it.Session, it.Index)
+	if err != nil {
+		return err
+	}
+	if work.Session.OnUnknown != session.Resubmit || work.Item.State != session.Held {
+		return nil
+	}
+	work, written, err := h.Store.Update(ctx, it.Session, it.Index, soon, func(w *session.Work) error { return w.Item.Resubmit(w.Now) })
+	switch {
+	case fault.CodeOf(err) == fault.Conflict:
+		return nil
+	case err != nil:
+		return err
+	}
+	return h.follow(ctx, &work.Item, written.Completion)
+}
+
+// postpone records that a step could not even be started: nothing was claimed.
+func (h *Handlers) postpone(ctx context.Context, j *job, cause error) error {
+	why := failure(j.Item.Step, cause)
+	why.Charge = fault.ChargeNone.String()
+	if permanent(cause) || h.tooLate(j) {
+		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Reject(why) })
+		return outcome(err, final(cause))
+	}
+	pause := backoff(j.Item.Attempts, cause)
+	err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Delay(why) })
+	return outcome(err, again(pause, cause))
+}
+
+// tooLate says that the step has waited as long as it may.
+func (h *Handlers) tooLate(j *job) bool {
+	return j.Item.Since > 0 && j.Now.Sub(time.UnixMilli(j.Item.Since)) > h.GiveUp
+}
+
+// permanent says that trying again cannot help.
+func permanent(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.Invalid, fault.Denied, fault.NotFound, fault.Rejected, fault.Conflict, fault.Malformed:
+		return true
+	case fault.Exhausted, fault.Unavailable, fault.Timeout, fault.Pending, fault.Canceled, fault.Internal:
+	}
+	return false
+}
+
+// The bounds of the wait between two attempts.
+const (
+	firstBackoff = time.Second
+	maxBackoff   = 5 * time.Minute
+)
+
+// backoff is the wait after a number of failed attempts: what the other side
+// asked for, or doubling from one second to five minutes, a quarter of it random.
+func backoff(attempts int, cause error) time.Duration {
+	if after := fault.RetryAfter(cause); after > 0 {
+		return after + time.Duration(rand.Int64N(int64(time.Second)))
+	}
+	pause := firstBackoff << min(attempts, 16)
+	pause = min(pause, maxBackoff)
+	return pause - time.Duration(rand.Int64N(int64(pause)/4+1))
+}
+
+// outcome is what the queue is told: the trouble with recording, if there was
+// any, or else what the attempt came to.
+func outcome(recording, attempt error) error {
+	if recording != nil {
+		return recording
+	}
+	return attempt
+}
+
+// done turns the end of a handler's work into success.
+func done(err error) error {
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// hashOf identifies a request's parameters in its intent. They are plain data:
+// encoding them cannot fail.
+func hashOf(params ...any) string {
+	sum := sha256.New()
+	for _, p := range params {
+		body, err := json.Marshal(p)
+		if err != nil {
+			panic(err)
+		}
+		sum.Write(body)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}

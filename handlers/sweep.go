@@ -1,0 +1,164 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/queue"
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
+)
+
+const (
+	// sweepEvery is how often stuck items are looked for. With it, a beat every
+	// two seconds and session.DeadAfter, a dead worker's items wake within 10 s.
+	sweepEvery = 2 * time.Second
+	// sweepBatch is how many items of one session a sweep looks at.
+	sweepBatch = 200
+	// queuedLook is when the sweep looks again at an item whose task waits its
+	// turn on the queue.
+	queuedLook = time.Minute
+)
+
+// Sweep executes keeper:sweep: it finds what is stuck and wakes it. Everything
+// it does is a compare-and-set or an enqueue under a fixed id, so any number of
+// sweeps may run at once.
+func (h *Handlers) Sweep(ctx context.Context, _ tasks.Sweep) error {
+	alive, err := h.Store.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	open, err := h.Store.Open(ctx)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, id := range open {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := h.sweepSession(ctx, id, alive); err != nil {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// sweepSession looks at what is overdue in one session.
+func (h *Handlers) sweepSession(ctx context.Context, id string, alive map[string]bool) error {
+	overdue, err := h.Store.Overdue(ctx, id, sweepBatch)
+	switch {
+	case err != nil:
+		return err
+	case overdue.Over:
+		return h.Store.Close(ctx, id)
+	case !overdue.Ready:
+		return nil // a submission that is under way, or was cut off: nothing of it may be sent
+	}
+	var all []error
+	for _, completion := range overdue.Completions {
+		all = append(all, h.resettle(ctx, id, completion))
+	}
+	for _, index := range overdue.Indexes {
+		all = append(all, h.sweepItem(ctx, id, index, overdue.Canceled, alive))
+	}
+	return errors.Join(all...)
+}
+
+// resettle makes sure that the task that settles a completion will run.
+func (h *Handlers) resettle(ctx context.Context, id string, completion int) error {
+	for rescue := 0; ; rescue++ {
+		task, err := session.SettleTask(id, completion, rescue)
+		if err != nil {
+			return fault.New(fault.Internal, "handlers.Sweep", err)
+		}
+		place, err := h.Queue.Find(task)
+		switch {
+		case err != nil:
+			return err
+		case place == queue.Coming || place == queue.Active:
+			return nil // asynq runs it, or finds its dead worker, by itself
+		case place == queue.Gone:
+			return h.Queue.Put(ctx, task, 0)
+		}
+	}
+}
+
+// sweepItem looks at one item whose time has come.
+func (h *Handlers) sweepItem(ctx context.Context, id string, index int, canceled bool, alive map[string]bool) error {
+	work, err := h.Store.Load(ctx, id, index)
+	if err != nil {
+		return err
+	}
+	it := &work.Item
+	switch it.State {
+	case session.Sending, session.Running:
+		return h.sweepClaimed(ctx, work, alive)
+	case session.Queued:
+		if canceled {
+			return done(h.cancel(ctx, id, index))
+		}
+		return h.sweepQueued(ctx, it)
+	case session.Waiting:
+		return h.sweepQueued(ctx, it)
+	case session.Held, session.Succeeded, session.Failed, session.Canceled:
+	}
+	return nil
+}
+
+// sweepClaimed takes a step from a worker that is dead or overran its claim.
+func (h *Handlers) sweepClaimed(ctx context.Context, work *session.Work, alive map[string]bool) error {
+	it := &work.Item
+	switch {
+	case !alive[it.Claim.Worker]:
+		return h.orphan(ctx, it, "worker "+it.Claim.Worker+" died")
+	case work.Now.UnixMilli() >= it.Claim.Until:
+		return h.orphan(ctx, it, "worker "+it.Claim.Worker+" overran its claim")
+	}
+	return h.Store.Defer(ctx, it.Session, soon, it.Index)
+}
+
+// sweepQueued makes sure that an item's task will run. A task that is active
+// although its item has not moved is in the hands of a dead worker, or of one
+// that is slow: a new one under a new id takes over, and the old one, being
+// behind its item's state, does nothing.
+func (h *Handlers) sweepQueued(ctx context.Context, it *session.Item) error {
+	task, ok, err := session.Next(it)
+	if err != nil || !ok {
+		return err
+	}
+	place, err := h.Queue.Find(task)
+	if err != nil {
+		return err
+	}
+	switch place {
+	case queue.Coming:
+		return h.Store.Defer(ctx, it.Session, queuedLook, it.Index)
+	case queue.Gone:
+		if err := h.Queue.Put(ctx, task, 0); err != nil {
+			return err
+		}
+		return h.Store.Defer(ctx, it.Session, soon, it.Index)
+	case queue.Active, queue.Over:
+	}
+	return h.replace(ctx, it)
+}
+
+// replace replaces an item's task by one with a new id.
+func (h *Handlers) replace(ctx context.Context, it *session.Item) error {
+	if err := it.Renew(); err != nil {
+		return err
+	}
+	_, err := h.Store.Write(ctx, it, soon)
+	switch {
+	case fault.CodeOf(err) == fault.Conflict:
+		return nil // it moved: it was not stuck
+	case err != nil:
+		return err
+	}
+	h.Log.InfoContext(ctx, "task replaced", slog.String("item", it.ID()), slog.String("at", it.Label()), slog.Int("rescue", it.Rescue))
+	return h.follow(ctx, it, 0)
+}

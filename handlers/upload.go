@@ -1,0 +1,165 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
+)
+
+// Upload executes audio:upload: it gives one item's audio to the provider.
+func (h *Handlers) Upload(ctx context.Context, p tasks.Upload) error {
+	j, err := h.begin(ctx, p.Step, session.Queued)
+	if j == nil || err != nil {
+		return err
+	}
+	upload, err := h.prepareUpload(ctx, j)
+	if err != nil {
+		return h.postpone(ctx, j, err)
+	}
+	info := j.account.Info
+	return h.submit(ctx, j, request{
+		paid: info.Uploads.Paid, credits: info.Prices.Upload,
+		params: hashOf(j.Item.Source.SHA256, j.Item.Source.Name),
+		lease:  leaseFor(info), timeout: timeoutFor(info),
+		send: func(ctx context.Context) (*provider.Accepted, error) { return j.account.Driver.Upload(ctx, upload) },
+	})
+}
+
+// A provider that fetches the audio itself answers at once; giving it the bytes
+// takes as long as it takes.
+func timeoutFor(info provider.Info) time.Duration {
+	if info.Uploads.By == provider.ByURL {
+		return sendTimeout
+	}
+	return tasks.AudioUpload.Policy.Timeout - time.Minute
+}
+
+func leaseFor(info provider.Info) time.Duration {
+	if info.Uploads.By == provider.ByURL {
+		return paidClaim
+	}
+	return tasks.AudioUpload.Policy.Timeout
+}
+
+// prepareUpload does everything that is free and can be repeated before the
+// claim: probing, checking, staging, the provider's own session.
+func (h *Handlers) prepareUpload(ctx context.Context, j *job) (*provider.Upload, error) {
+	if j.Item.Source.Duration == 0 {
+		probed, err := h.Probe(ctx, j.Item.Source)
+		if err != nil {
+			return nil, err
+		}
+		j.Item.Source = probed
+	}
+	if err := h.check(j); err != nil {
+		return nil, err
+	}
+	remote, err := h.remoteSession(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	audio, err := h.audio(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	return &provider.Upload{Session: remote, Audio: audio, Checkpoint: j.Item.Checkpoint, Save: h.saver(j)}, nil
+}
+
+// check holds the item to what is known of the provider, before anything is
+// spent: a producer may have submitted what the command line would have refused.
+func (h *Handlers) check(j *job) error {
+	src := &j.Item.Source
+	duration := time.Duration(src.Duration * float64(time.Second))
+	findings := j.account.Info.CheckAudio(provider.Audio{Format: src.Format, Size: src.Size, Duration: duration})
+	if len(j.Item.Plan) > 1 {
+		findings = append(findings, j.account.Info.CheckParams(j.Item.EffectiveParams(&j.Session.Spec), duration)...)
+	}
+	if len(findings) == 0 {
+		return nil
+	}
+	all := make([]error, len(findings))
+	for n, finding := range findings {
+		all[n] = errors.New(finding)
+	}
+	return fault.Uncharged(fault.Invalid, "handlers.check", errors.Join(all...))
+}
+
+// openers lets one of many items open their session's remote session.
+type openers struct{ group singleflight.Group }
+
+// remoteSession gives the provider's own session id, opening one when the
+// session has none yet. Two workers may open one each: the first recorded is
+// used by all, and the other, being free, is forgotten.
+func (h *Handlers) remoteSession(ctx context.Context, j *job) (string, error) {
+	opener, ok := j.account.Driver.(provider.SessionOpener)
+	if !ok || j.Session.Remote != "" {
+		return j.Session.Remote, nil
+	}
+	id := j.Session.ID
+	remote, err, _ := h.openers.group.Do(id, func() (any, error) {
+		work, err := h.Store.Load(ctx, id, j.Item.Index)
+		if err != nil || work.Session.Remote != "" {
+			return work.Session.Remote, err
+		}
+		opened, err := opener.OpenSession(ctx)
+		if err != nil {
+			return "", err
+		}
+		return h.Store.SetRemote(ctx, id, opened)
+	})
+	if err != nil {
+		return "", err
+	}
+	return remote.(string), nil
+}
+
+// audio is the item's file as the driver takes it.
+func (h *Handlers) audio(ctx context.Context, j *job) (provider.Audio, error) {
+	src := j.Item.Source
+	audio := provider.Audio{
+		URL: src.URL, Name: nameOf(src), Format: src.Format, Size: src.Size, SHA256: src.SHA256,
+		Duration: time.Duration(src.Duration * float64(time.Second)),
+	}
+	switch {
+	case j.account.Info.Uploads.By == provider.ByBytes && src.Path != "":
+		audio.Open = func(context.Context) (io.ReadCloser, error) { return os.Open(src.Path) }
+		return audio, nil
+	case j.account.Info.Uploads.By == provider.ByBytes || src.URL != "":
+		return audio, nil
+	case h.Stage == nil:
+		return audio, fault.Uncharged(fault.Unavailable, "handlers.audio",
+			errors.New("no address from which the provider could fetch local files: set server.public_url and run segue serve"))
+	}
+	url, err := h.Stage(ctx, src)
+	audio.URL = url
+	return audio, err
+}
+
+func nameOf(src session.Source) string {
+	if src.Path != "" {
+		return filepath.Base(src.Path)
+	}
+	return filepath.Base(src.Name)
+}
+
+// saver stores a driver's checkpoint under the job's claim.
+func (h *Handlers) saver(j *job) func(context.Context, json.RawMessage) error {
+	return func(ctx context.Context, checkpoint json.RawMessage) error {
+		if err := j.Item.Save(j.token, checkpoint); err != nil {
+			return err
+		}
+		_, err := h.Store.Write(ctx, &j.Item, soon)
+		return err
+	}
+}
