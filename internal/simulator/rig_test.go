@@ -239,3 +239,19 @@ func (r *rig) script(script ...simulator.Next) {
 		r.t.Fatalf("Script: %v", err)
 	}
 }
+
+func readAll(t *testing.T, res *http.Response) []byte {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	return body
+}
+
+func newServer(t *testing.T, h http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
+}
