@@ -6,12 +6,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/fault"
 )
@@ -30,6 +27,7 @@ const (
 // volatile is the in-process stand-in for a server.
 type volatile struct {
 	mini     *miniredis.Miniredis
+	gate     gate
 	file     *snapshotFile
 	listener net.Listener
 	log      *slog.Logger
@@ -48,17 +46,18 @@ func startVolatile(ctx context.Context, h home, socket string, log *slog.Logger)
 		mini: miniredis.NewMiniRedis(), file: newSnapshotFile(h), log: log, lastTick: wallClock(),
 		quit: make(chan struct{}), kept: make(chan struct{}), accepted: make(chan struct{}),
 	}
-	if err := v.load(ctx); err != nil {
-		v.mini.Close()
+	if err := v.load(); err != nil {
 		return nil, err
 	}
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "unix", socket)
+	err := v.open()
+	if err == nil {
+		var listen net.ListenConfig
+		v.listener, err = listen.Listen(ctx, "unix", socket)
+	}
 	if err != nil {
 		v.mini.Close()
 		return nil, fault.New(fault.Internal, op, err)
 	}
-	v.listener = listener
 	log.LogAttrs(ctx, slog.LevelWarn, "no redis-server: up to a second of work is lost if this process is killed",
 		slog.String("file", v.file.path))
 	go v.accept(v.mini.Server())
@@ -66,68 +65,30 @@ func startVolatile(ctx context.Context, h home, socket string, log *slog.Logger)
 	return v, nil
 }
 
-// load fills the stand-in from the file, if there is one, and makes it ready to
-// serve connections.
-func (v *volatile) load(ctx context.Context) error {
+// load fills the stand-in from the file, if there is one.
+func (v *volatile) load() error {
 	now := time.Now()
 	entries, err := v.file.read(now)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, e := range entries {
-		if err = v.put(e, now); err != nil {
+		if err := put(v.mini, e, now); err != nil {
 			return fault.New(fault.Internal, "embedded.Start", err)
 		}
 	}
-	client := v.dial()
-	if err = errors.Join(client.Ping(ctx).Err(), client.Close()); err != nil {
-		return fault.New(fault.Internal, "embedded.Start", err)
-	}
 	return nil
 }
 
-// put writes one checked entry, past the wire: a pipeline over a pipe without
-// a buffer, whose both ends write before they read, would never end.
-func (v *volatile) put(e entry, now time.Time) error {
-	key, values := string(e.Key), make([]string, len(e.Values))
-	for i := range e.Values {
-		values[i] = string(e.Values[i])
+// open makes the stand-in serve connections that others accept, which takes a
+// first one from within.
+func (v *volatile) open() error {
+	conn, err := v.mini.Dial()
+	if err != nil {
+		return err
 	}
-	var err error
-	switch e.Kind {
-	case "string":
-		err = v.mini.Set(key, values[0])
-	case "hash":
-		v.mini.HSet(key, values...)
-	case "list":
-		_, err = v.mini.Push(key, values...)
-	case "set":
-		_, err = v.mini.SAdd(key, values...)
-	case "zset":
-		err = v.putScores(key, values)
-	}
-	if err == nil && e.Deadline != 0 {
-		v.mini.SetTTL(key, time.UnixMilli(e.Deadline).Sub(now))
-	}
-	return err
-}
-
-func (v *volatile) putScores(key string, values []string) error {
-	for pair := range slices.Chunk(values, 2) {
-		score, err := strconv.ParseFloat(pair[1], 64)
-		if err != nil {
-			return err
-		}
-		if _, err := v.mini.ZAdd(key, score, pair[0]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dial gives a client that reaches the stand-in from within the process.
-func (v *volatile) dial() *redis.Client {
-	return localClient(func(context.Context, string, string) (net.Conn, error) { return v.mini.Dial() })
+	v.mini.Server().SetPreHook(v.gate.hook(v.mini.Server()))
+	return conn.Close()
 }
 
 func (v *volatile) accept(server interface{ ServeConn(conn net.Conn) }) {
@@ -153,8 +114,6 @@ func (v *volatile) accept(server interface{ ServeConn(conn net.Conn) }) {
 // keep counts time down and writes the file until stop.
 func (v *volatile) keep() {
 	defer close(v.kept)
-	client := v.dial()
-	defer func() { _ = client.Close() }() // a pipe within the process
 	tick := time.NewTimer(tickEvery)
 	defer tick.Stop()
 	save := time.NewTimer(saveEvery)
@@ -169,7 +128,7 @@ func (v *volatile) keep() {
 			tick.Reset(min(max(tickEvery, tickRest*time.Since(began)), tickAtMost))
 		case <-save.C:
 			began := time.Now()
-			v.report(v.save(client))
+			v.report(v.save())
 			save.Reset(max(saveEvery, saveRest*time.Since(began)))
 		}
 	}
@@ -190,9 +149,13 @@ func (v *volatile) tick() {
 // laptop sleeps; lives are meant in the time of day, as Redis counts them.
 func wallClock() time.Time { return time.Now().Round(0) }
 
-func (v *volatile) save(client *redis.Client) error {
-	// Without a deadline: writing half of it would be no use, and stop waits.
-	entries, err := dump(context.Background(), client, time.Now())
+// save writes a state that existed at one moment: only such a one keeps a task
+// and the list it is in together. Commands wait while it is copied, and no
+// longer.
+func (v *volatile) save() error {
+	v.gate.close()
+	entries, err := dump(v.mini, time.Now())
+	v.gate.open()
 	if err != nil {
 		return err
 	}
@@ -225,10 +188,7 @@ func (v *volatile) stop() error {
 	<-v.kept
 	v.mini.Close()
 	v.tick()
-	client := v.dial() // a closed one keeps its values, and serves a dialled connection
-	err = errors.Join(err, v.save(client), client.Close())
-	v.mini.Close()
-	if err != nil {
+	if err = errors.Join(err, v.save()); err != nil {
 		return fault.New(fault.Internal, "embedded.Close", err)
 	}
 	return nil

@@ -349,11 +349,26 @@ func BenchmarkSave(b *testing.B) {
 			for i := range keys {
 				v.mini.HSet(fmt.Sprintf("asynq:{extend}:t:audio:extend:%d", i), "msg", strings.Repeat("x", 500), "state", "pending")
 			}
-			client := v.dial()
-			defer func() { _ = client.Close() }()
 			for i := 0; b.Loop(); i++ {
 				v.mini.HSet("counter", "n", fmt.Sprint(i))
-				if err := v.save(client); err != nil {
+				if err := v.save(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkDump is how long a save keeps commands waiting.
+func BenchmarkDump(b *testing.B) {
+	for _, keys := range []int{1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(keys), func(b *testing.B) {
+			mini := miniredis.NewMiniRedis()
+			for i := range keys {
+				mini.HSet(fmt.Sprintf("asynq:{extend}:t:audio:extend:%d", i), "msg", strings.Repeat("x", 500), "state", "pending")
+			}
+			for b.Loop() {
+				if _, err := dump(mini, time.Now()); err != nil {
 					b.Fatal(err)
 				}
 			}
