@@ -1,0 +1,153 @@
+package archive
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"path"
+
+	"github.com/segue-audio/segue/internal/fault"
+)
+
+// maxCopies bounds how many different files one name leads to.
+const maxCopies = 99
+
+// record is the evidence that a file is a certain track. A name alone is none:
+// an operator's re-run files another track under the same name, and people
+// rename and edit. A HEAD request would be none either: URLs signed for GET
+// refuse it, and a length is not an identity. So the record holds the track's
+// key, and the digest of the bytes that were verified.
+type record struct {
+	// Track is the digest of Want.Key, or of the URL where there is no key.
+	Track string `json:"track"`
+	// File is the name that the track got, with its extension.
+	File   string `json:"file"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+func recordName(name string) string { return path.Join(recordsDir, name) + ".json" }
+
+// track is the identity of a wanted track.
+func track(w Want) string {
+	if w.Key != "" {
+		return digest("key " + w.Key)
+	}
+	return digest("url " + w.URL)
+}
+
+func sourceOf(w Want, target *url.URL) source {
+	bare := url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path}
+	return source{Track: track(w), Origin: digest(bare.String())}
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// present finds the wanted track when it is there, bytes and all. It returns
+// neither a track nor an error when it is to be downloaded.
+func (d *directory) present(ctx context.Context, t *tree, w Want) (*Kept, error) {
+	var r record
+	if !t.readJSON(recordName(w.Name), &r) || r.Track != track(w) || !fs.ValidPath(r.File) {
+		return nil, nil
+	}
+	probed, err := d.compare(ctx, t, r.File, r.Size, r.SHA256)
+	if errors.Is(err, errOther) {
+		d.log.LogAttrs(ctx, slog.LevelWarn, "an archived track is gone or changed; it is downloaded again", slog.String("file", t.full(r.File)))
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return keptAt(t, r.File, probed), nil
+}
+
+var errOther = errors.New("not the file")
+
+// compare examines a file and returns errOther when it does not hold exactly
+// these bytes.
+func (d *directory) compare(ctx context.Context, t *tree, file string, size int64, sha string) (Probed, error) {
+	info, err := t.root.Lstat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Probed{}, errOther
+	}
+	if err != nil {
+		return Probed{}, t.fault(err)
+	}
+	if !info.Mode().IsRegular() || info.Size() != size {
+		return Probed{}, errOther
+	}
+	probed, err := d.inspect(ctx, t, file)
+	if ctx.Err() != nil {
+		return Probed{}, failed(fault.CodeOf(ctx.Err()), keepOp, ctx.Err())
+	}
+	if err != nil || probed.SHA256 != sha {
+		return Probed{}, errOther
+	}
+	return probed, nil
+}
+
+// file gives a verified part its name. A file that is there already is never
+// overwritten: it is the same, and stays, or it is another, and ours becomes
+// "name (2)". The record is written before the file appears, so that a crash
+// between the two costs nothing.
+func (d *directory) file(ctx context.Context, t *tree, w Want, p *part, probed Probed) (*Kept, error) {
+	if err := p.file.Sync(); err != nil {
+		return nil, t.fault(err)
+	}
+	for number := 1; number <= maxCopies; number++ {
+		file := copyName(w.Name, number) + "." + probed.Format
+		filed, err := d.fileAs(ctx, t, w, p, file, probed)
+		if err != nil {
+			return nil, err
+		}
+		if filed {
+			p.filed = true
+			return keptAt(t, file, probed), nil
+		}
+	}
+	return nil, failed(fault.Conflict, keepOp, fmt.Errorf("there are %d other files of this name", maxCopies))
+}
+
+// fileAs tries one name, and reports false when another file has it.
+func (d *directory) fileAs(ctx context.Context, t *tree, w Want, p *part, file string, probed Probed) (bool, error) {
+	if err := t.mkdirFor(file); err != nil {
+		return false, t.fault(err)
+	}
+	err := t.note(recordName(w.Name), record{Track: track(w), File: file, Size: probed.Size, SHA256: probed.SHA256})
+	if err == nil {
+		err = t.link(p.name, file)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		_, err = d.compare(ctx, t, file, probed.Size, probed.SHA256)
+		if errors.Is(err, errOther) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	if err == nil {
+		err = t.sync(file)
+	}
+	if err != nil {
+		return false, t.fault(err)
+	}
+	return true, nil
+}
+
+func copyName(name string, number int) string {
+	if number == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s (%d)", name, number)
+}
+
+func keptAt(t *tree, file string, probed Probed) *Kept {
+	return &Kept{File: t.full(file), Size: probed.Size, SHA256: probed.SHA256, Format: probed.Format, Duration: probed.Duration.Seconds()}
+}
