@@ -94,15 +94,15 @@ func (c *call) accept(o *operation, t Timing) *answer {
 func (c *call) foretell(o *operation) {
 	struck := c.plan.first(OperationFailed, OperationTimeout)
 	switch struck {
-	case OperationFailed:
-		o.Fate, o.FailCode, o.Reason = fails, codeGeneration, "Upstream processing failed."
-	case OperationTimeout:
-		o.Fate, o.FailCode, o.Reason = expires, codeTimeout, "Task timed out."
-	case "":
+	default:
 		if o.Fate == "" {
 			o.Fate = succeeds
 		}
 		return
+	case OperationFailed:
+		o.Fate, o.FailCode, o.Reason = fails, codeGeneration, "Upstream processing failed."
+	case OperationTimeout:
+		o.Fate, o.FailCode, o.Reason = expires, codeTimeout, "Task timed out."
 	}
 	c.sim.fired[struck]++
 }

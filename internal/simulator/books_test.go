@@ -1,6 +1,7 @@
 package simulator_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -122,7 +123,7 @@ func TestVerdictOnLostResults(t *testing.T) {
 	if v := r.sim.Verdict(); v.UnseenResults != 1 || v.Clean {
 		t.Errorf("%d unseen results, clean %t; want 1 and false", v.UnseenResults, v.Clean)
 	}
-	clip := r.status(session)["data"].(map[string]any)["audioIds"].([]any)[0]
+	clip := textAt(r.status(session), "data", "audioIds", 0)
 	if v := r.sim.Verdict(); v.UnseenResults != 0 || !v.Clean {
 		t.Errorf("%d unseen results after the session listed it, clean %t; want 0 and true", v.UnseenResults, v.Clean)
 	}
@@ -134,14 +135,14 @@ func TestVerdictOnLostResults(t *testing.T) {
 	}
 	task := r.generate(map[string]any{"task": "extend", "model": "chirp-v50", "clip_id": clip})
 	r.clock.advance(100 * time.Second)
-	tracks := r.status(task)["data"].([]any)
+	tracks := listAt(r.status(task), "data")
 	r.clock.advance(time.Second)
 	r.status(task)
 	if v := r.sim.Verdict(); v.UnfetchedTracks != 2 || v.FastPolls != 1 || v.Clean {
 		t.Errorf("%d tracks unfetched, %d fast polls, clean %t; want 2, 1 and false", v.UnfetchedTracks, v.FastPolls, v.Clean)
 	}
 	for _, track := range tracks {
-		r.fetch(track.(map[string]any)["audio_url"].(string))
+		r.fetch(textAt(track, "audio_url"))
 	}
 	if v := r.sim.Verdict(); v.UnfetchedTracks != 0 || !v.Clean {
 		t.Errorf("%d tracks unfetched after downloading, clean %t; want 0 and true", v.UnfetchedTracks, v.Clean)
@@ -207,7 +208,7 @@ func TestRestartFromJournal(t *testing.T) {
 	session := before.session()
 	done := before.item(session, before.source("/wav/2/a"))
 	before.settle(10 * time.Second)
-	clip := before.status(done)["data"].(map[string]any)["id"].(string)
+	clip := textAt(before.status(done), "data", "id")
 	created := before.generate(map[string]any{"task": "extend", "model": "chirp-v50", "clip_id": clip})
 	before.script(simulator.Next{Endpoint: "mountsea.item", Kind: simulator.DropAfter, Count: 1})
 	before.do(http.MethodPost, itemPath, "key", map[string]any{"sessionId": session, "audioUrl": before.source("/wav/2/lost")})
@@ -237,7 +238,7 @@ func TestRestartFromJournal(t *testing.T) {
 			t.Errorf("task %s is %v after the restart, want success", id, got)
 		}
 	}
-	ids := after.status(session)["data"].(map[string]any)["audioIds"].([]any)
+	ids := listAt(after.status(session), "data", "audioIds")
 	if len(ids) != 3 || ids[0] != clip {
 		t.Errorf("session lists %v, want three clips, %s first", ids, clip)
 	}
@@ -246,6 +247,28 @@ func TestRestartFromJournal(t *testing.T) {
 	}
 	if fresh := after.session(); fresh == session {
 		t.Error("the restarted simulator gave the same session id again")
+	}
+}
+
+// TestRefundAfterRestart restarts in the moment between a failure and its refund.
+func TestRefundAfterRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sim.jsonl")
+	first := newRig(t, func(o *simulator.Options) { o.Journal = path })
+	failed := first.must(uploadPath, map[string]any{"audioUrl": first.source("/missing")}, "taskId")
+	first.settle(10 * time.Second)
+	first.status(failed)
+	if err := first.sim.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // and once is enough
+		again := newRig(t, func(o *simulator.Options) { o.Journal, o.RefundFailures = path, true })
+		again.clock.advance(10 * time.Second)
+		if got := again.balance("key"); got != 10000 || !again.sim.Charges()[0].Refunded {
+			t.Errorf("balance %v, refunded %t; want 10000 and true", got, again.sim.Charges()[0].Refunded)
+		}
+		if err := again.sim.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -318,11 +341,11 @@ func TestControlFaults(t *testing.T) {
 		"one good, one bad":   map[string]any{"probabilities": map[string]any{"delay": 0}, "next": []any{map[string]any{"endpoint": "x", "kind": "delay", "count": 1}}},
 		"probability as text": map[string]any{"probabilities": map[string]any{"delay": "often"}},
 	} {
-		if got := post(body); got.status != 400 || len(r.object(got)["error"].(string)) < 10 {
+		if got := post(body); got.status != 400 || len(textAt(r.object(got), "error")) < 10 {
 			t.Errorf("%s: status %d, body %s; want 400 and a reason", name, got.status, got.body)
 		}
 	}
-	if got := r.do(http.MethodGet, "/_sim/faults", "", nil); string(got.body) != string(good.body) {
+	if got := r.do(http.MethodGet, "/_sim/faults", "", nil); !bytes.Equal(got.body, good.body) {
 		t.Errorf("faults after refused changes: %s, want %s", got.body, good.body)
 	}
 	if got := r.do(http.MethodPost, sessionPath, "key", nil); got.status != 455 {
@@ -424,7 +447,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 	r.settle(time.Second)
 	charges := r.sim.Charges()
-	ids := r.status(session)["data"].(map[string]any)["audioIds"].([]any)
+	ids := listAt(r.status(session), "data", "audioIds")
 	distinct := map[any]bool{}
 	for _, id := range ids {
 		distinct[id] = true

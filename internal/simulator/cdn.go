@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -91,11 +92,8 @@ func (s *Simulator) serveTrack(w http.ResponseWriter, r *http.Request, p publish
 	}
 	w.Header().Set("ETag", etag(p.id, p.frames))
 	content := newTrack(p.id, p.title, p.frames)
-	out := &meter{ResponseWriter: w, sim: s, request: r, plan: p.plan, half: content.Size() / 2}
+	out := &meter{ResponseWriter: w, sim: s, request: r, file: p, size: content.Size()}
 	http.ServeContent(out, r, "", p.created.Truncate(time.Second), content)
-	if r.Method == http.MethodGet && out.reachedEnd(content.Size()) {
-		s.delivered(p)
-	}
 }
 
 func (s *Simulator) delivered(p published) {
@@ -107,28 +105,34 @@ func (s *Simulator) delivered(p published) {
 	s.note(&event{Time: s.now(), Downloaded: &downloaded{Operation: p.operation, Track: p.index}})
 }
 
-// meter counts what was sent and lets faults happen halfway.
+// meter counts what is sent, lets faults happen halfway, and notes when the end
+// of the file leaves.
 type meter struct {
 	http.ResponseWriter
 	sim     *Simulator
 	request *http.Request
-	plan    plan
-	half    int64
+	file    published
+	size    int64
 	sent    int64
-	status  int
-	paused  bool
+	// last is how much will have been sent when the file's last byte was; 0
+	// when this answer does not contain it.
+	last   int64
+	paused bool
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (m *meter) WriteHeader(code int) {
-	m.status = code
+	end := fmt.Sprintf("-%d/%d", m.size-1, m.size)
+	if code == http.StatusOK || code == http.StatusPartialContent && strings.HasSuffix(m.Header().Get("Content-Range"), end) {
+		m.last, _ = strconv.ParseInt(m.Header().Get("Content-Length"), 10, 64) // set by ServeContent
+	}
 	m.ResponseWriter.WriteHeader(code)
 }
 
 // Write implements http.ResponseWriter.
 func (m *meter) Write(p []byte) (int, error) {
-	room := m.half - m.sent
-	if room < 0 || int64(len(p)) <= room || m.plan.first(CDNCut, CDNSlow) == "" {
+	room := m.size/2 - m.sent
+	if room < 0 || int64(len(p)) <= room || m.file.plan.first(CDNCut, CDNSlow) == "" {
 		return m.pass(p)
 	}
 	n, err := m.pass(p[:room])
@@ -148,28 +152,20 @@ func (m *meter) interrupt() {
 	}
 	m.paused = true
 	_ = http.NewResponseController(m.ResponseWriter).Flush() // a writer that cannot flush still cuts
-	if m.plan.has(CDNCut) || !m.sim.pause(m.request) {
+	if m.file.plan.has(CDNCut) || !m.sim.pause(m.request) {
 		panic(http.ErrAbortHandler)
 	}
 }
 
+// pass notes the delivery before the last byte leaves: afterwards, the client
+// might ask for the verdict before it is noted.
 func (m *meter) pass(p []byte) (int, error) {
+	if m.last > 0 && m.sent+int64(len(p)) >= m.last {
+		m.sim.delivered(m.file)
+	}
 	n, err := m.ResponseWriter.Write(p)
 	m.sent += int64(n)
 	return n, err
-}
-
-// reachedEnd says whether the answer contained the file's last byte.
-func (m *meter) reachedEnd(size int64) bool {
-	switch m.status {
-	case http.StatusOK:
-		return m.sent == size
-	case http.StatusPartialContent:
-		last := strconv.FormatInt(size-1, 10) + "/" + strconv.FormatInt(size, 10)
-		length, err := strconv.ParseInt(m.Header().Get("Content-Length"), 10, 64)
-		return err == nil && m.sent == length && strings.HasSuffix(m.Header().Get("Content-Range"), "-"+last)
-	}
-	return false
 }
 
 // serveCover draws a small gradient whose colours depend on the id.
@@ -192,11 +188,11 @@ func (s *Simulator) serveCover(w http.ResponseWriter, r *http.Request, id string
 func cover(id string) image.Image {
 	const side = 64
 	tone := diceOf(id).number("cover", 0)
-	red, green, blue := uint8(tone), uint8(tone>>8), uint8(tone>>16) //nolint:gosec // any bits will do
+	red, green, blue := uint8(tone), uint8(tone>>8), uint8(tone>>16)
 	canvas := image.NewRGBA(image.Rect(0, 0, side, side))
 	for y := range side {
 		for x := range side {
-			canvas.SetRGBA(x, y, color.RGBA{red + uint8(2*x), green + uint8(2*y), blue, 255}) //nolint:gosec // wraps on purpose
+			canvas.SetRGBA(x, y, color.RGBA{red + uint8(2*x), green + uint8(2*y), blue, 255})
 		}
 	}
 	return canvas

@@ -3,6 +3,7 @@ package simulator
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -95,10 +96,8 @@ type faultSettings struct {
 func (s *Simulator) faultsInForce() faultSettings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := Faults{}
-	for k, p := range s.faults {
-		f[k] = p
-	}
+	f := Faults{} // never null in the answer
+	maps.Copy(f, s.faults)
 	return faultSettings{Probabilities: f, Next: append([]Next{}, s.script...)}
 }
 
@@ -235,11 +234,7 @@ func (s *Simulator) report() Report {
 	for _, o := range s.state.operations {
 		r.Operations[o.stage(now)]++
 	}
-	for name, n := range s.requests {
-		r.Requests[name] = n
-	}
-	for k, n := range s.fired {
-		r.Fired[k] = n
-	}
+	maps.Copy(r.Requests, s.requests)
+	maps.Copy(r.Fired, s.fired)
 	return r
 }

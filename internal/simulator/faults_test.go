@@ -1,6 +1,7 @@
 package simulator_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +107,7 @@ func TestOperationFaults(t *testing.T) {
 	if got := r.status(late)["status"]; got != "timeout" {
 		t.Errorf("got %v, want timeout", got)
 	}
-	if ids := r.status(session)["data"].(map[string]any)["audioIds"].([]any); len(ids) != 0 {
+	if ids := listAt(r.status(session), "data", "audioIds"); len(ids) != 0 {
 		t.Errorf("the session lists %v, want none of the lost items", ids)
 	}
 }
@@ -183,7 +184,7 @@ func TestCDN(t *testing.T) {
 		defer func() { _ = res.Body.Close() }()
 		return reply{status: res.StatusCode, header: res.Header, body: readAll(t, res)}
 	}
-	if got := get("Range", "bytes=100-299"); got.status != 206 || string(got.body) != string(plain.body[100:300]) {
+	if got := get("Range", "bytes=100-299"); got.status != 206 || !bytes.Equal(got.body, plain.body[100:300]) {
 		t.Errorf("range: status %d, %d bytes; want 206 and bytes 100 to 299 of the file", got.status, len(got.body))
 	}
 	if got := get("If-None-Match", plain.header.Get("ETag")); got.status != 304 {
@@ -192,7 +193,7 @@ func TestCDN(t *testing.T) {
 	if got := get("Range", "bytes=9999999-"); got.status != 416 {
 		t.Errorf("range beyond the file: status %d, want 416", got.status)
 	}
-	if again := r.fetch(file); string(again.body) != string(plain.body) {
+	if again := r.fetch(file); !bytes.Equal(again.body, plain.body) {
 		t.Error("the second download has other bytes")
 	}
 	if got := r.fetch(r.api.URL + "/cdn/nothing.mp3"); got.status != 404 {
@@ -237,7 +238,7 @@ func (r *rig) track() string {
 	r.t.Helper()
 	task := r.generate(map[string]any{"task": "create", "model": "chirp-v50"})
 	r.clock.advance(100 * time.Second)
-	return r.status(task)["data"].([]any)[0].(map[string]any)["audio_url"].(string)
+	return textAt(r.status(task), "data", 0, "audio_url")
 }
 
 func TestScriptRunsInOrderAndOnlyAtItsEndpoint(t *testing.T) {

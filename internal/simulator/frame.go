@@ -224,7 +224,7 @@ func (s *Simulator) account(key string, initial Account) (string, error) {
 }
 
 var (
-	errNotJSON   = errors.New("Content-Type must be application/json") //nolint:staticcheck // a provider's words
+	errNotJSON   = errors.New("Content-Type must be application/json")
 	errNotObject = errors.New("body must be a JSON object")
 )
 

@@ -193,7 +193,7 @@ type journal struct {
 // without its end is what a kill in mid-write leaves: it is dropped, for
 // nobody was told what it says.
 func openJournal(path string, st *state) (journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the caller names the file
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return journal{}, fault.New(fault.Invalid, "simulator.New", err)
 	}

@@ -104,8 +104,8 @@ func BenchmarkTrack(b *testing.B) {
 	task := strings.Split(direct(sim, http.MethodPost, generatePath, `{"task":"create","model":"chirp-v50"}`).Body.String(), `"`)[3]
 	c.advance(time.Hour)
 	answer := direct(sim, http.MethodGet, statusPath+task, "").Body.String()
-	file := answer[strings.Index(answer, "/cdn/"):]
-	file = file[:strings.Index(file, `"`)]
+	_, file, _ := strings.Cut(answer, "/cdn/")
+	file, _, _ = strings.Cut("/cdn/"+file, `"`)
 	b.SetBytes(int64(direct(sim, http.MethodGet, file, "").Body.Len()))
 	for b.Loop() {
 		direct(sim, http.MethodGet, file, "")

@@ -38,7 +38,8 @@ func (o *operation) stage(now time.Time) string {
 }
 
 // furthest limits the stage: a download that waits keeps the operation queued,
-// one under way lets it run and no more.
+// one under way lets it run and no more, and what will fail has nothing to
+// stream.
 func (o *operation) furthest(last int) int {
 	switch o.source {
 	case sourceWaiting:
@@ -46,6 +47,9 @@ func (o *operation) furthest(last int) int {
 	case sourceFetching:
 		return min(last, 2)
 	case sourceDone:
+		if o.Fate != succeeds {
+			return min(last, 2)
+		}
 	}
 	return last
 }

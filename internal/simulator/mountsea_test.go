@@ -72,36 +72,36 @@ func TestSessionListsInOrderOfCompletion(t *testing.T) {
 	})
 	session := r.session()
 	finished := map[string]time.Time{} // by clip id
-	var tasks []string
-	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		tasks = append(tasks, r.item(session, r.source("/wav/3/"+name)))
+	tasks := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	for i, name := range tasks {
+		tasks[i] = r.item(session, r.source("/wav/3/"+name))
 	}
 	failed := r.item(session, r.source("/missing"))
 	r.settle(2 * time.Minute)
 	for _, task := range tasks {
 		item := r.status(task)
-		at, err := time.Parse(time.RFC3339, item["finishAt"].(string))
+		end, err := time.Parse(time.RFC3339, textAt(item, "finishAt"))
 		if err != nil {
 			t.Fatalf("finishAt: %v", err)
 		}
-		finished[item["data"].(map[string]any)["id"].(string)] = at
+		finished[textAt(item, "data", "id")] = end
 	}
 	if got := r.status(failed)["status"]; got != "failed" {
 		t.Errorf("item with a missing source is %v, want failed", got)
 	}
-	ids := r.status(session)["data"].(map[string]any)["audioIds"].([]any)
+	ids := listAt(r.status(session), "data", "audioIds")
 	if len(ids) != 8 {
 		t.Fatalf("%d audioIds, want the 8 that succeeded", len(ids))
 	}
 	order := make([]time.Time, 0, len(ids))
-	for _, id := range ids {
-		order = append(order, finished[id.(string)])
+	for i := range ids {
+		order = append(order, finished[textAt(ids, i)])
 	}
 	if !slices.IsSortedFunc(order, time.Time.Compare) {
 		t.Errorf("audioIds are not in order of completion: %v", order)
 	}
 	if slices.IsSortedFunc(tasks, func(a, b string) int {
-		return finished[r.status(a)["data"].(map[string]any)["id"].(string)].Compare(finished[r.status(b)["data"].(map[string]any)["id"].(string)])
+		return finished[textAt(r.status(a), "data", "id")].Compare(finished[textAt(r.status(b), "data", "id")])
 	}) {
 		t.Error("items finished in the order of submission: the jitter did nothing")
 	}
@@ -141,10 +141,16 @@ func TestStatusPassesThroughItsWordsInOrder(t *testing.T) {
 		// after are the seconds since acceptance at which each word is asked for.
 		after []int
 	}{
-		{"upload of 10 s", r.must(uploadPath, map[string]any{"audioUrl": r.source("/wav/30/b")}, "taskId"),
-			[]string{"queued", "ready", "ready", "running", "running", "success"}, []int{0, 1, 2, 3, 9, 10}},
-		{"generation of 100 s", r.generate(map[string]any{"task": "extend", "model": "chirp-v50", "clip_id": clip}),
-			[]string{"queued", "ready", "running", "running", "stream", "stream", "success"}, []int{4, 5, 15, 69, 70, 99, 100}},
+		{
+			"upload of 10 s", r.must(uploadPath, map[string]any{"audioUrl": r.source("/wav/30/b")}, "taskId"),
+			[]string{"queued", "ready", "ready", "running", "running", "success"},
+			[]int{0, 1, 2, 3, 9, 10},
+		},
+		{
+			"generation of 100 s", r.generate(map[string]any{"task": "extend", "model": "chirp-v50", "clip_id": clip}),
+			[]string{"queued", "ready", "running", "running", "stream", "stream", "success"},
+			[]int{4, 5, 15, 69, 70, 99, 100},
+		},
 	}
 	r.settle(0)
 	start := r.clock.offset.Load()
@@ -205,20 +211,19 @@ func TestGenerateExtend(t *testing.T) {
 		t.Fatalf("status %v with %d clips, want success with 2", done["status"], len(clips))
 	}
 	files := map[string]bool{}
-	for _, c := range clips {
-		one := c.(map[string]any)
-		meta := one["metadata"].(map[string]any)
-		if one["title"] != "Night Drive" || meta["tags"] != "synthwave" || one["status"] != "complete" {
+	for _, one := range clips {
+		if at(one, "title") != "Night Drive" || at(one, "metadata", "tags") != "synthwave" || at(one, "status") != "complete" {
 			t.Errorf("clip %v, want the title and tags that were sent", one)
 		}
-		file := r.fetch(one["audio_url"].(string))
+		file := r.fetch(textAt(one, "audio_url"))
 		files[string(file.body)] = true
 		info, err := audio.Probe(bytes.NewReader(file.body))
 		if err != nil {
 			t.Fatalf("track does not decode: %v", err)
 		}
 		// 20.5 s plus 8 to 20 s, times the default scale of a tenth.
-		if declared := meta["duration"].(float64); info.Duration.Seconds() != declared || declared < 2.8 || declared > 4.1 {
+		declared, _ := at(one, "metadata", "duration").(float64)
+		if info.Duration.Seconds() != declared || declared < 2.8 || declared > 4.1 {
 			t.Errorf("file lasts %v, declared %v s; want them equal and 2.85 to 4.05 s", info.Duration, declared)
 		}
 		if info.Format != audio.MP3 || info.Truncated || file.header.Get("Content-Type") != "audio/mpeg" {
@@ -236,11 +241,10 @@ func TestStreamingTracksAreNotTheResult(t *testing.T) {
 	task := r.generate(map[string]any{"task": "extend", "model": "chirp-v55", "clip_id": clip})
 	r.clock.advance(80 * time.Second)
 	early := r.status(task)
-	one := early["data"].([]any)[0].(map[string]any)
-	if early["status"] != "stream" || one["status"] != "streaming" {
-		t.Fatalf("status %v, clip %v; want a streaming one", early["status"], one["status"])
+	if early["status"] != "stream" || at(early, "data", 0, "status") != "streaming" {
+		t.Fatalf("status %v, clip %v; want a streaming one", early["status"], at(early, "data", 0))
 	}
-	address := one["audio_url"].(string)
+	address := textAt(early, "data", 0, "audio_url")
 	half := r.fetch(address)
 	r.clock.advance(20 * time.Second)
 	r.status(task)
@@ -371,7 +375,7 @@ func TestBodyMustBeDeclaredAsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != 400 {
+	if res.StatusCode != http.StatusBadRequest {
 		t.Errorf("status %d without a Content-Type, want 400", res.StatusCode)
 	}
 }
@@ -431,7 +435,7 @@ func TestSameAccountGuarantee(t *testing.T) {
 		r.item(session, r.source("/wav/2/"+name))
 	}
 	r.settle(10 * time.Second)
-	together := r.status(session)["data"].(map[string]any)["audioIds"].([]any)
+	together := listAt(r.status(session), "data", "audioIds")
 
 	if got := r.do(http.MethodPost, "/mountsea/suno/v2/playlist/create", "key", map[string]any{"clip_ids": apart[:2]}); got.status != 400 {
 		t.Errorf("playlist across upstream accounts: status %d, want 400", got.status)
@@ -560,7 +564,12 @@ func TestPricesAndRefunds(t *testing.T) {
 	if got := r.balance("key"); got != 9993 {
 		t.Errorf("balance %v after a generation at 7, want 9993", got)
 	}
-	r.clock.advance(100 * time.Second)
+	r.clock.advance(99 * time.Second)
+	if got := r.status(task)["status"]; got != "running" {
+		t.Errorf("a second before its failure the task is %v, want running: there is nothing to stream", got)
+	}
+	r.clock.advance(time.Second)
+	r.session() // any other change must not swallow the refund
 	if got := r.status(task); got["status"] != "timeout" || got["failCode"] != 5004.0 {
 		t.Errorf("got %v, want timeout with 5004", got)
 	}
@@ -584,7 +593,7 @@ func TestPointsSearch(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"totalItems": 2.0, "itemCount": 1.0, "itemsPerPage": 1.0, "totalPages": 2.0, "currentPage": 1.0}, got["meta"]); diff != "" {
 		t.Errorf("meta (-want +got):\n%s", diff)
 	}
-	item := got["items"].([]any)[0].(map[string]any)
+	item, _ := at(got, "items", 0).(map[string]any)
 	delete(item, "id")
 	delete(item, "traceId")
 	if diff := cmp.Diff(map[string]any{
@@ -605,12 +614,12 @@ func TestPointsSearch(t *testing.T) {
 		}
 	}
 	far := r.object(search(map[string]any{"dateRange": map[string]any{"start": noon, "end": noon + 5000}, "page": 1e15}))
-	if items := far["items"].([]any); len(items) != 0 {
+	if items := listAt(far, "items"); len(items) != 0 {
 		t.Errorf("page 10^15 has %d items, want none", len(items))
 	}
 	usage := r.object(r.do(http.MethodPost, "/mountsea-credits/api-user/usage/search", "key",
 		map[string]any{"dateRange": map[string]any{"start": noon, "end": noon + 5000}}))
-	if items := usage["items"].([]any); len(items) != 3 {
+	if items := listAt(usage, "items"); len(items) != 3 {
 		t.Errorf("usage search has %d items, want 3", len(items))
 	}
 }

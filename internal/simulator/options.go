@@ -138,7 +138,7 @@ func (o Options) check() error {
 	}
 	if o.PublicURL != "" {
 		if u, err := url.Parse(o.PublicURL); err != nil || u.Host == "" {
-			findings = append(findings, errors.New("PublicURL is not an absolute URL"))
+			findings = append(findings, errors.New("option PublicURL is not an absolute URL"))
 		}
 	}
 	return errors.Join(findings...)
@@ -175,15 +175,15 @@ func (o Options) checkKeys() error {
 func (o Options) checkNumbers() error {
 	switch {
 	case o.UpstreamAccounts < 1:
-		return fmt.Errorf("UpstreamAccounts is %d, want at least 1", o.UpstreamAccounts)
+		return fmt.Errorf("option UpstreamAccounts is %d, want at least 1", o.UpstreamAccounts)
 	case !(o.TrackScale > 0 && o.TrackScale <= 10):
-		return fmt.Errorf("TrackScale is %v, want more than 0 and at most 10", o.TrackScale)
+		return fmt.Errorf("option TrackScale is %v, want more than 0 and at most 10", o.TrackScale)
 	case o.PollAdvice < 0, o.FaultDelay < 0:
-		return errors.New("PollAdvice and FaultDelay must not be negative")
+		return errors.New("options PollAdvice and FaultDelay must not be negative")
 	case o.RetryAfter < time.Second:
-		return fmt.Errorf("RetryAfter is %v, want at least 1s: the header counts in seconds", o.RetryAfter)
+		return fmt.Errorf("option RetryAfter is %v, want at least 1s: the header counts in seconds", o.RetryAfter)
 	case o.Fetchers < 1:
-		return fmt.Errorf("Fetchers is %d, want at least 1", o.Fetchers)
+		return fmt.Errorf("option Fetchers is %d, want at least 1", o.Fetchers)
 	}
 	return nil
 }

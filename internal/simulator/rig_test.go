@@ -165,6 +165,35 @@ func (r *rig) object(got reply) map[string]any {
 	return out
 }
 
+// at follows keys and indexes into decoded JSON; what is not there is nil.
+func at(v any, path ...any) any {
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			object, _ := v.(map[string]any)
+			v = object[step]
+		case int:
+			list, _ := v.([]any)
+			if step >= len(list) {
+				return nil
+			}
+			v = list[step]
+		}
+	}
+	return v
+}
+
+// textAt is at for a string, and listAt for an array; "" and nil otherwise.
+func textAt(v any, path ...any) string {
+	text, _ := at(v, path...).(string)
+	return text
+}
+
+func listAt(v any, path ...any) []any {
+	list, _ := at(v, path...).([]any)
+	return list
+}
+
 // must posts and gives one text field of the answer.
 func (r *rig) must(path string, body any, field string) string {
 	r.t.Helper()

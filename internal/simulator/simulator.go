@@ -71,7 +71,7 @@ func New(o Options) (*Simulator, error) {
 	if o.Seed == 0 {
 		o.Seed = randomSeed()
 	}
-	s := &Simulator{opts: o, dice: dice(o.Seed), mux: http.NewServeMux(), classes: map[string]class{}} //nolint:gosec // bits, not a count
+	s := &Simulator{opts: o, dice: dice(o.Seed), mux: http.NewServeMux(), classes: map[string]class{}}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.fetch = newFetcher(s)
 	s.clear()
@@ -98,7 +98,7 @@ func (s *Simulator) clear() {
 }
 
 // open replays the journal, adds the accounts it does not know, and takes up
-// the downloads that were under way.
+// what was under way: downloads, and refunds that a kill came between.
 func (s *Simulator) open() error {
 	if s.opts.Journal != "" {
 		j, err := openJournal(s.opts.Journal, s.state)
@@ -111,8 +111,11 @@ func (s *Simulator) open() error {
 		return errors.Join(fault.New(fault.Internal, "simulator.New", err), s.journal.close())
 	}
 	for _, c := range s.state.charges {
-		if o := s.state.operations[c.OperationID]; o.source == sourceWaiting {
+		switch o := s.state.operations[c.OperationID]; {
+		case o.source == sourceWaiting:
 			s.fetch.add(s.state, o)
+		case o.ended && o.Fate != succeeds:
+			s.refund(o, s.now())
 		}
 	}
 	return nil
@@ -153,8 +156,10 @@ func (s *Simulator) Close() error {
 // simulator compares times exactly as this one does.
 func (s *Simulator) now() time.Time { return s.opts.Now().UTC().Round(0) }
 
-// record writes an event down, then applies it. The caller holds s.mu.
+// record writes an event down, then applies it. What is due before it happens
+// before it, refunds included. The caller holds s.mu.
 func (s *Simulator) record(e *event) error {
+	s.advance(e.Time)
 	if err := s.journal.append(e); err != nil {
 		s.opts.Log.Error("simulator journal", slog.Any("error", err))
 		return err
@@ -170,9 +175,13 @@ func (s *Simulator) note(e *event) { _ = s.record(e) }
 // The caller holds s.mu.
 func (s *Simulator) advance(now time.Time) {
 	for _, o := range s.state.advance(now) {
-		if s.opts.RefundFailures && !s.state.charges[o.charge].Refunded {
-			s.note(&event{Time: now, Refund: o.ID})
-		}
+		s.refund(o, now)
+	}
+}
+
+func (s *Simulator) refund(o *operation, now time.Time) {
+	if s.opts.RefundFailures && !s.state.charges[o.charge].Refunded {
+		s.note(&event{Time: now, Refund: o.ID})
 	}
 }
 
@@ -186,5 +195,5 @@ func randomSeed() int64 {
 	var raw [8]byte
 	_, _ = crand.Read(raw[:]) // documented never to fail
 	// Small enough to type, and never zero, which means "choose one".
-	return int64(binary.BigEndian.Uint64(raw[:])%999_999_999) + 1 //nolint:gosec // below 2^30
+	return int64(binary.BigEndian.Uint64(raw[:])%999_999_999) + 1
 }

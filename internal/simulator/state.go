@@ -126,7 +126,8 @@ func newState() *state {
 func (st *state) advance(now time.Time) []*operation {
 	var lost []*operation
 	for len(st.due) > 0 && !st.due[0].finish.After(now) {
-		o := heap.Pop(&st.due).(*operation) //nolint:forcetypeassert // the heap holds nothing else
+		o := st.due[0]
+		heap.Pop(&st.due)
 		o.ended = true
 		if o.Fate != succeeds {
 			lost = append(lost, o)
@@ -162,7 +163,11 @@ func (h dueHeap) Less(i, j int) bool {
 }
 
 // Push implements heap.Interface.
-func (h *dueHeap) Push(x any) { *h = append(*h, x.(*operation)) } //nolint:forcetypeassert // see advance
+func (h *dueHeap) Push(x any) {
+	if o, is := x.(*operation); is {
+		*h = append(*h, o)
+	}
+}
 
 // Pop implements heap.Interface.
 func (h *dueHeap) Pop() any {

@@ -99,7 +99,7 @@ func id3Frame(name, text string) []byte {
 
 // syncsafe writes a size in four bytes of seven bits, as ID3v2.4 does.
 func syncsafe(n int) []byte {
-	u := uint32(n) //nolint:gosec // tags are a few hundred bytes
+	u := uint32(n)
 	return binary.BigEndian.AppendUint32(nil, u&0x7f|u<<1&0x7f00|u<<2&0x7f0000|u<<3&0x7f000000)
 }
 
