@@ -30,7 +30,7 @@ func ParseRate(text string) (Rate, error) {
 		return Rate{}, fmt.Errorf("%q is not a rate: before the slash stands a whole number of at least 1", text)
 	}
 	window = strings.TrimSpace(window)
-	if len(window) > 0 && (window[0] < '0' || window[0] > '9') {
+	if window != "" && (window[0] < '0' || window[0] > '9') {
 		window = "1" + window
 	}
 	per, err := parseDuration(window)

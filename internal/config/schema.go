@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -47,8 +48,7 @@ func describe(name string, t reflect.Type) *node {
 // fields yields the fields of t that are keys.
 func fields(t reflect.Type) func(yield func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			field := t.Field(i)
+		for field := range t.Fields() {
 			if tag := field.Tag.Get("mapstructure"); tag == "" || tag == "-" {
 				continue
 			}
@@ -83,7 +83,7 @@ type path []string
 
 // at appends without ever sharing the backing array.
 func (p path) at(names ...string) path {
-	return append(p[:len(p):len(p)], names...)
+	return append(slices.Clip(p), names...)
 }
 
 // String writes a path as documents do.

@@ -111,7 +111,7 @@ func (i Inspector) one(ctx context.Context, in Input) (Inspected, error) {
 
 // report says what was found, in the order of the inputs.
 func report(inspected []Inspected, errs []error) []Finding {
-	var findings []Finding
+	findings := make([]Finding, 0, 8)
 	first := map[string]string{}
 	for n, in := range inspected {
 		finding := Finding{Origin: in.Origin, Source: in.Source, Code: fault.Invalid}
@@ -134,8 +134,7 @@ func report(inspected []Inspected, errs []error) []Finding {
 
 // reasonOf is what a person should read of a probe's error.
 func reasonOf(err error) string {
-	var classified *fault.Error
-	if errors.As(err, &classified) && classified.Err != nil {
+	if classified, ok := errors.AsType[*fault.Error](err); ok && classified.Err != nil {
 		return reason(classified.Err)
 	}
 	return reason(err)

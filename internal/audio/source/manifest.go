@@ -217,16 +217,14 @@ func separator(r *bufio.Reader) rune {
 }
 
 func csvLine(err error) int {
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		return parse.StartLine
 	}
 	return 0
 }
 
 func csvReason(err error) string {
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		return "this is not a row of a table: " + parse.Err.Error()
 	}
 	return reason(err)

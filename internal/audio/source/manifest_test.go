@@ -12,12 +12,10 @@ import (
 	"github.com/segue-audio/segue/internal/audio/source"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestManifests(t *testing.T) {
 	dir := plant(t, "in/a.mp3", "in/b.mp3", "in/album/c.mp3", "here.mp3")
-	a, b, c := filepath.Join(dir, "in/a.mp3"), filepath.Join(dir, "in/b.mp3"), filepath.Join(dir, "in/album/c.mp3")
-	url := source.Input{Source: "https://h/x.mp3?…", URL: "https://h/x.mp3?k=1", Overrides: source.Overrides{Prompt: ptr("la, la"), Instrumental: ptr(false)}}
+	a, b, c := filepath.Join(dir, "in", "a.mp3"), filepath.Join(dir, "in", "b.mp3"), filepath.Join(dir, "in", "album", "c.mp3")
+	url := source.Input{Source: "https://h/x.mp3?…", URL: "https://h/x.mp3?k=1", Overrides: source.Overrides{Prompt: new("la, la"), Instrumental: new(false)}}
 	cases := map[string]struct {
 		text string
 		want []source.Input
@@ -29,23 +27,23 @@ func TestManifests(t *testing.T) {
   {"source": "album", "model": "V5", "name": ""}
 {"prompt":"la, la","instrumental":false,"source":"https://h/x.mp3?k=1"}`,
 			want: []source.Input{
-				{Source: "in/a.mp3", Path: a, Origin: "in/rows.jsonl:1", Overrides: source.Overrides{ContinueAt: ptr(-5.0), Extend: ptr(true), StyleWeight: ptr(0.65)}},
-				{Source: "in/a.mp3", Path: a, Origin: "in/rows.jsonl:3", Overrides: source.Overrides{Title: ptr("Another")}},
-				{Source: "in/album/c.mp3", Path: c, Origin: "in/rows.jsonl:4", Overrides: source.Overrides{Model: ptr("V5"), Name: ptr("")}},
+				{Source: "in/a.mp3", Path: a, Origin: "in/rows.jsonl:1", Overrides: source.Overrides{ContinueAt: new(-5.0), Extend: new(true), StyleWeight: new(0.65)}},
+				{Source: "in/a.mp3", Path: a, Origin: "in/rows.jsonl:3", Overrides: source.Overrides{Title: new("Another")}},
+				{Source: "in/album/c.mp3", Path: c, Origin: "in/rows.jsonl:4", Overrides: source.Overrides{Model: new("V5"), Name: new("")}},
 				{Source: url.Source, URL: url.URL, Origin: "in/rows.jsonl:5", Overrides: url.Overrides},
 			},
 		},
 		"rows.csv": {
 			text: "source,continue-at,prompt,instrumental\na.mp3,60,\"two\nlines\",yes\nb.mp3\nhttps://h/x.mp3?k=1,,\"la, la\",no\n",
 			want: []source.Input{
-				{Source: "in/a.mp3", Path: a, Origin: "in/rows.csv:2", Overrides: source.Overrides{ContinueAt: ptr(60.0), Prompt: ptr("two\nlines"), Instrumental: ptr(true)}},
+				{Source: "in/a.mp3", Path: a, Origin: "in/rows.csv:2", Overrides: source.Overrides{ContinueAt: new(60.0), Prompt: new("two\nlines"), Instrumental: new(true)}},
 				{Source: "in/b.mp3", Path: b, Origin: "in/rows.csv:4"},
 				{Source: url.Source, URL: url.URL, Origin: "in/rows.csv:5", Overrides: url.Overrides},
 			},
 		},
 		"semicolons.CSV": {
 			text: "\xef\xbb\xbfTitle;Source\r\nHey, you;b.mp3\r\n",
-			want: []source.Input{{Source: "in/b.mp3", Path: b, Origin: "in/semicolons.CSV:2", Overrides: source.Overrides{Title: ptr("Hey, you")}}},
+			want: []source.Input{{Source: "in/b.mp3", Path: b, Origin: "in/semicolons.CSV:2", Overrides: source.Overrides{Title: new("Hey, you")}}},
 		},
 	}
 	for name, test := range cases {
