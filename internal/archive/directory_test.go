@@ -141,11 +141,13 @@ func TestDiedWhileFiling(t *testing.T) {
 		undo func(t *testing.T, file, part string)
 	}{
 		{"before the track appeared", func(t *testing.T, file, part string) {
+			t.Helper()
 			if err := errors.Join(os.Rename(file, part), os.WriteFile(part+".json", []byte(complete), 0o600)); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"before the part was removed", func(t *testing.T, file, part string) {
+			t.Helper()
 			if err := errors.Join(os.Link(file, part), os.WriteFile(part+".json", []byte(complete), 0o600)); err != nil {
 				t.Fatal(err)
 			}

@@ -89,11 +89,11 @@ type script struct {
 	requests []*http.Request
 }
 
-func serve(t testing.TB, stages ...http.HandlerFunc) *script {
-	t.Helper()
+func serve(tb testing.TB, stages ...http.HandlerFunc) *script {
+	tb.Helper()
 	s := &script{stages: stages}
 	s.Server = httptest.NewServer(s)
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
@@ -116,9 +116,9 @@ func (s *script) then(stages ...http.HandlerFunc) {
 func (s *script) ranges() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ranges []string
-	for _, r := range s.requests {
-		ranges = append(ranges, r.Header.Get("Range"))
+	ranges := make([]string, len(s.requests))
+	for n, r := range s.requests {
+		ranges[n] = r.Header.Get("Range")
 	}
 	return ranges
 }
@@ -176,20 +176,20 @@ type bench struct {
 	log *bytes.Buffer
 }
 
-func open(t testing.TB, dir string, change ...func(*archive.Options)) *bench {
-	t.Helper()
+func open(tb testing.TB, dir string, change ...func(*archive.Options)) *bench {
+	tb.Helper()
 	client, err := egress.Client([]string{"127.0.0.1"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(client.CloseIdleConnections)
+	tb.Cleanup(client.CloseIdleConnections)
 	b := &bench{dir: dir, log: &bytes.Buffer{}}
 	o := archive.Options{HTTP: client, Probe: probe, Log: slog.New(slog.NewTextHandler(b.log, nil))}
 	for _, apply := range change {
 		apply(&o)
 	}
 	if b.Archive, err = archive.Open(dir, o); err != nil {
-		t.Fatalf("Open(%s): %v", dir, err)
+		tb.Fatalf("Open(%s): %v", dir, err)
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -78,7 +79,7 @@ func TestAnotherTrackOfTheSameName(t *testing.T) {
 	b.checkKept(t, kept, err, name+" (2).wav", second)
 	kept, err = b.Keep(t.Context(), archive.Want{URL: server.url(), Name: name, Key: "audio-2"})
 	b.checkKept(t, kept, err, name+" (2).wav", second)
-	if got, err := os.ReadFile(filepath.Join(b.dir, name+".wav")); err != nil || string(got) != string(first) {
+	if got, err := os.ReadFile(filepath.Join(b.dir, name+".wav")); err != nil || !bytes.Equal(got, first) {
 		t.Errorf("the first track was overwritten (%v)", err)
 	}
 	if got := server.ranges(); len(got) != 2 {

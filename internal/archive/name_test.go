@@ -33,7 +33,7 @@ func TestSafeName(t *testing.T) {
 		{"console", "console"},
 		{"com10", "com10"},
 		{"Für Elise – 月光 🎹", "Für Elise – 月光 🎹"},
-		{"می‌خواهم", "می‌خواهم"},
+		{"می\u200cخواهم", "می\u200cخواهم"},
 		{"exe.\u202e3pm", "exe.3pm"},
 		{"\ufeffmark", "mark"},
 		{"line\u2028separator", "line separator"},

@@ -200,8 +200,7 @@ func TestNothingElseIsServed(t *testing.T) {
 	s := start(t, rdb)
 	path := write(t, "a.mp3", song)
 	staged := s.stage(t, staging.File{Path: path})
-	base, name := staged[:strings.LastIndex(staged, "/")], "/a.mp3"
-	token := base[strings.LastIndex(base, "/")+1:]
+	base, name, token := strings.TrimSuffix(staged, "/a.mp3"), "/a.mp3", tokenOf(s, staged)
 	if err := rdb.Set(t.Context(), "segue:staged:"+token, `{"path":"`+path+`"}`, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -339,6 +338,11 @@ func TestWriteTimeoutIsExtended(t *testing.T) {
 	}
 }
 
+func tokenOf(s *stage, staged string) string {
+	token, _, _ := strings.Cut(strings.TrimPrefix(staged, s.server.URL+"/staged/"), "/")
+	return token
+}
+
 // What opens a file is in the URL alone.
 func TestTokenIsNowhereElse(t *testing.T) {
 	m, rdb := mini(t)
@@ -348,7 +352,7 @@ func TestTokenIsNowhereElse(t *testing.T) {
 	if again := s.stage(t, staging.File{Path: path}); again == staged {
 		t.Errorf("two URLs are equal: %s", staged)
 	}
-	token := strings.Split(strings.TrimPrefix(staged, s.server.URL+"/staged/"), "/")[0]
+	token := tokenOf(s, staged)
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete} {
 		request(t, method, staged)
 	}
@@ -425,12 +429,8 @@ func realRedis(t *testing.T) string {
 	if err != nil {
 		t.Skip("redis-server is not installed")
 	}
-	dir, err := os.MkdirTemp("", "segue") // a socket's path must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "redis.sock")
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "r.sock") // short: a socket's path may have 104 bytes
 	server := exec.CommandContext(t.Context(), binary, "--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")
 	out, err := server.StdoutPipe()
 	if err != nil {
