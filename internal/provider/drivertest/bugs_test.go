@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +85,7 @@ func extending(spoil func(ctx context.Context, d provider.Driver, r *provider.Ex
 func misjudging(change func(*fault.Error)) func(provider.Driver) provider.Driver {
 	return extending(func(ctx context.Context, d provider.Driver, r *provider.Extend) (*provider.Accepted, error) {
 		accepted, err := d.Extend(ctx, r)
-		var f *fault.Error
-		if errors.As(err, &f) {
+		if f, ok := errors.AsType[*fault.Error](err); ok {
 			change(f)
 		}
 		return accepted, err
@@ -340,12 +340,11 @@ var bugs = []bug{
 		driver: misjudging(func(f *fault.Error) { f.Err = fmt.Errorf("with Authorization: Bearer %s: %w", toyKey, f.Err) }),
 	},
 	{
-		name: "repeats the answer in an error", caught: "secrets", says: "the error tells the query of the audio's address",
+		name: "repeats the answer in an error", caught: "secrets", says: "the error tells the query parameter sig of the audio's address",
 		driver: func(d provider.Driver) provider.Driver {
 			return wrapped{Driver: d, upload: func(ctx context.Context, r *provider.Upload) (*provider.Accepted, error) {
 				accepted, err := d.Upload(ctx, r)
-				var f *fault.Error
-				if errors.As(err, &f) {
+				if f, ok := errors.AsType[*fault.Error](err); ok {
 					f.Err = fmt.Errorf("posting %s: %w", r.Audio.URL, f.Err)
 				}
 				return accepted, err
@@ -365,7 +364,7 @@ var bugs = []bug{
 					body = nil
 				}
 				_ = resp.Body.Close()
-				resp.Body = io.NopCloser(strings.NewReader(string(body)))
+				resp.Body = io.NopCloser(bytes.NewReader(body))
 				return resp, nil
 			})
 		},

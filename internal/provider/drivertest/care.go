@@ -70,12 +70,17 @@ func (h *Harness) leaks(err error) []string {
 		"the first half of the API key":  h.APIKey[:len(h.APIKey)/2],
 		"the second half of the API key": h.APIKey[len(h.APIKey)/2:],
 	}
-	if address, parseErr := url.Parse(h.Upload().Audio.URL); parseErr == nil && address.RawQuery != "" {
-		secrets["the query of the audio's address"] = address.RawQuery
+	if address, parseErr := url.Parse(h.Upload().Audio.URL); parseErr == nil {
+		for name, values := range address.Query() {
+			secrets["the query parameter "+name+" of the audio's address"] = values[0]
+		}
 	}
 	said := strings.Join(tellings(err), "\n")
 	var found []string
 	for name, secret := range secrets {
+		if secret == "" {
+			continue
+		}
 		if strings.Contains(said, secret) || strings.Contains(said, url.QueryEscape(secret)) {
 			found = append(found, name)
 		}
@@ -116,7 +121,7 @@ func checkBoundedReading(tb testing.TB, open Open) {
 		calls = append(calls, pollCall(h, e))
 	}
 	for _, c := range calls {
-		for _, answer := range []struct{ status, limit int }{{500, errorLimit}, {422, errorLimit}, {200, answerLimit}} {
+		for _, answer := range []struct{ status, limit int }{{500, errorLimit}, {200, answerLimit}} {
 			before := w.counts().read
 			var err error
 			w.during(trouble{answer: endless(answer.status, offered)}, func() { err = c.make(tb.Context()) })

@@ -44,7 +44,8 @@ type Harness struct {
 	// more. It must never appear in an error, whole or in halves.
 	APIKey string
 	// Upload makes a new request for audio that the fake can use. Where the audio
-	// has a URL, its query is taken for a secret, too.
+	// has a URL, it should have a query as signed ones have: the values are taken
+	// for secrets, and are the same in every request.
 	Upload func() *provider.Upload
 	// Broken makes a request that the fake accepts and whose operation then
 	// fails; nil when it has none.
