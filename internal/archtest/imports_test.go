@@ -25,6 +25,10 @@ func driver(dir string) (string, bool) {
 	return providers + "/" + name, true
 }
 
+// supportsTests says whether a folder is there for tests to import: drivertest,
+// enqueuetest.
+func supportsTests(dir string) bool { return strings.HasSuffix(path.Base(dir), "test") }
+
 // ours lists which of our folders f imports outside of its tests.
 func (t *tree) ours(f *folder) []string {
 	var dirs []string
@@ -103,7 +107,7 @@ func refused(from, dir string) string {
 		return "cmd is the wiring; nothing stands above it"
 	case dir == "internal/archtest", dir == "internal/e2e":
 		return base + " holds tests"
-	case strings.HasSuffix(base, "test") && path.Base(from) != base:
+	case supportsTests(dir) && !supportsTests(from):
 		return base + " is for tests; no product code may need it"
 	}
 	return ""

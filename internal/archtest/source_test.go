@@ -103,11 +103,12 @@ func introduces(file *ast.File) bool {
 }
 
 // process: only cmd reads the environment, ends the process, or listens for
-// signals. Everything else is given what it needs, and so can be tested.
+// signals. Everything else is given what it needs, and so can be tested. Tests
+// and what supports them may ask whether they run in CI.
 func process(t *tree) []string {
 	var found []string
 	for _, f := range t.folders {
-		if within(f.dir, "cmd") {
+		if within(f.dir, "cmd") || supportsTests(f.dir) {
 			continue
 		}
 		for _, file := range f.files {
