@@ -2,10 +2,12 @@ package embedded
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,21 +43,26 @@ func TestServerIsSetUpNotToForget(t *testing.T) {
 	}
 }
 
-func TestServerStandsApart(t *testing.T) {
+func TestCtrlCSparesTheServer(t *testing.T) {
 	needServer(t)
-	t.Setenv("KIE_API_KEY", "sk-very-secret")
 	r := mustStart(t, Options{Dir: t.TempDir()})
 	pid := serverPID(t, r.URL())
-
-	group, err := syscall.Getpgid(pid)
-	if err != nil || group != pid {
-		t.Errorf("the server's process group is %d, %v, want its own (%d), so that Ctrl-C spares it", group, err, pid)
+	// A terminal sends it to its whole foreground group.
+	if group, err := syscall.Getpgid(pid); err != nil || group != pid {
+		t.Errorf("the server's process group is %d, %v, want its own (%d)", group, err, pid)
 	}
-	if haveProc() {
-		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		if err != nil || strings.Contains(string(environ), "sk-very-secret") {
-			t.Errorf("the server's environment is %q, %v, want it without our secrets", environ, err)
-		}
+}
+
+func TestServerLearnsNoneOfOurSecrets(t *testing.T) {
+	t.Setenv("KIE_API_KEY", "sk-very-secret")
+	seen := filepath.Join(t.TempDir(), "environment")
+	_, err := Start(t.Context(), Options{Dir: t.TempDir(), RedisServer: script(t, "env >"+seen)})
+	if fault.CodeOf(err) != fault.Internal {
+		t.Errorf("Start() of what is no server = %v, want internal", err)
+	}
+	environment, err := os.ReadFile(seen)
+	if err != nil || !strings.Contains(string(environment), "LC_ALL=C") || strings.Contains(string(environment), "sk-very-secret") {
+		t.Errorf("the server's environment is %q, %v, want one without our secrets", environment, err)
 	}
 }
 
@@ -114,7 +121,12 @@ func TestDataSurvivesKilledOwner(t *testing.T) {
 	o := startOwner(t, dir)
 	mustSet(t, o.url, "intent", "about to leave")
 	pid := serverPID(t, o.url)
+	t.Cleanup(func() { endOrphan(pid, dir) })
 	o.kill()
+	if runtime.GOOS == "linux" {
+		// Nobody may ever call Start here again.
+		eventually(t, "the server follows its owner", func() bool { return !alive(pid) })
+	}
 
 	r := mustStart(t, Options{Dir: dir})
 	wantValue(t, r.URL(), "intent", "about to leave")
@@ -131,7 +143,15 @@ func TestOrphanIsEnded(t *testing.T) {
 		name  string
 		spoil func(t *testing.T, dir string, pid int)
 	}{
-		{"through its socket", func(*testing.T, string, int) {}},
+		{"through its socket when its owner had no time to note its process", func(t *testing.T, dir string, _ int) {
+			note, err := json.Marshal(record{Socket: filepath.Join(dir, "redis", "redis.sock")})
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, "redis", "server.lock"), note, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
 		{"by a signal when the socket is gone", func(t *testing.T, dir string, _ int) {
 			if err := os.Remove(filepath.Join(dir, "redis", "redis.sock")); err != nil {
 				t.Fatal(err)
@@ -149,6 +169,7 @@ func TestOrphanIsEnded(t *testing.T) {
 			o := startOwner(t, dir, ownerUntied+"=1")
 			mustSet(t, o.url, "intent", "about to leave")
 			pid := serverPID(t, o.url)
+			t.Cleanup(func() { endOrphan(pid, dir) })
 			o.kill()
 			if !alive(pid) {
 				t.Fatal("the orphan ended with its owner: nothing is tested")
@@ -163,6 +184,14 @@ func TestOrphanIsEnded(t *testing.T) {
 			eventually(t, "the orphan's end", func() bool { return !alive(pid) })
 			wantValue(t, r.URL(), "intent", "about to leave")
 		})
+	}
+}
+
+// endOrphan kills what a failed test left, if it is still what the test started.
+func endOrphan(pid int, dir string) {
+	title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err == nil && strings.Contains(string(title), dir) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
@@ -241,22 +270,25 @@ func appendOnlyFile(t *testing.T, dir string) string {
 	return ""
 }
 
-func TestServerThatCannotBeStarted(t *testing.T) {
-	script := func(text string) string {
-		path := filepath.Join(t.TempDir(), "redis-server")
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		return path
+// script writes an executable in the place of a server.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "redis-server")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+		t.Fatal(err)
 	}
+	return path
+}
+
+func TestServerThatCannotBeStarted(t *testing.T) {
 	silent := filepath.Join(t.TempDir(), "pid")
 	cases := []struct {
 		name, binary, words string
 		code                fault.Code
 	}{
 		{"missing", "/nonexistent/redis-server", "no such file", fault.Invalid},
-		{"ends at once", script("echo FATAL CONFIG FILE ERROR; exit 7\n"), "exit status 7); its log ends: FATAL CONFIG FILE ERROR", fault.Internal},
-		{"never answers", script("echo $$ >" + silent + "; exec sleep 600\n"), "", fault.Timeout},
+		{"ends at once", script(t, "echo FATAL CONFIG FILE ERROR; exit 7"), "exit status 7); its log ends: FATAL CONFIG FILE ERROR", fault.Internal},
+		{"never answers", script(t, "echo $$ >"+silent+"; exec sleep 600"), "", fault.Timeout},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

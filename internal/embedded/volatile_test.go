@@ -256,12 +256,14 @@ func TestTimeToLiveFollowsTheTimeOfDay(t *testing.T) {
 		v.mini.SetTTL(key, ttl)
 	}
 	v.lastTick = wallClock().Add(-10 * time.Second) // a laptop that was asleep
-	v.tick()
+	for range 3 {
+		v.tick() // takes away only what has passed since the one before
+	}
 	if v.mini.Exists("short") {
 		t.Error("a key of 9 s lives after 10 s")
 	}
 	left := v.mini.TTL("long")
-	if left > 59*time.Minute+50*time.Second || left < 59*time.Minute {
+	if left > 59*time.Minute+50*time.Second || left < 59*time.Minute+45*time.Second {
 		t.Errorf("TTL of an hour after 10 s = %v, want 59m50s", left)
 	}
 	v.lastTick = wallClock().Add(time.Hour) // a clock that was set back
