@@ -7,106 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
-	"slices"
 	"strings"
 	"sync"
-	"testing"
-	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
 )
 
-// bug spoils a good driver.
-type bug struct {
-	name      string
-	transport func(http.RoundTripper) http.RoundTripper
-	driver    func(provider.Driver) provider.Driver
-	info      func(*provider.Info)
-	// caught names the check that must find it, and says is part of what that
-	// check must say: a bug that is found for another reason is not found.
-	caught string
-	says   string
-}
-
-// wrapped is a driver whose methods can be replaced one by one.
-type wrapped struct {
-	provider.Driver
-	upload  func(context.Context, *provider.Upload) (*provider.Accepted, error)
-	extend  func(context.Context, *provider.Extend) (*provider.Accepted, error)
-	poll    func(context.Context, *provider.Operation) (*provider.State, error)
-	credits func(context.Context) (float64, error)
-}
-
-func (d wrapped) Upload(ctx context.Context, r *provider.Upload) (*provider.Accepted, error) {
-	if d.upload == nil {
-		return d.Driver.Upload(ctx, r)
-	}
-	return d.upload(ctx, r)
-}
-
-func (d wrapped) Extend(ctx context.Context, r *provider.Extend) (*provider.Accepted, error) {
-	if d.extend == nil {
-		return d.Driver.Extend(ctx, r)
-	}
-	return d.extend(ctx, r)
-}
-
-func (d wrapped) Poll(ctx context.Context, o *provider.Operation) (*provider.State, error) {
-	if d.poll == nil {
-		return d.Driver.Poll(ctx, o)
-	}
-	return d.poll(ctx, o)
-}
-
-func (d wrapped) Credits(ctx context.Context) (float64, error) {
-	if d.credits == nil {
-		return d.Driver.Credits(ctx)
-	}
-	return d.credits(ctx)
-}
-
-// oneSession opens the same session for everybody.
-type oneSession struct{ wrapped }
-
-func (oneSession) OpenSession(context.Context) (string, error) { return "s-1", nil }
-
-// extending spoils Extend alone.
-func extending(spoil func(ctx context.Context, d provider.Driver, r *provider.Extend) (*provider.Accepted, error)) func(provider.Driver) provider.Driver {
-	return func(d provider.Driver) provider.Driver {
-		return wrapped{Driver: d, extend: func(ctx context.Context, r *provider.Extend) (*provider.Accepted, error) {
-			return spoil(ctx, d, r)
-		}}
-	}
-}
-
-// misjudging changes the errors of Extend.
-func misjudging(change func(*fault.Error)) func(provider.Driver) provider.Driver {
-	return extending(func(ctx context.Context, d provider.Driver, r *provider.Extend) (*provider.Accepted, error) {
-		accepted, err := d.Extend(ctx, r)
-		if f, ok := errors.AsType[*fault.Error](err); ok {
-			change(f)
-		}
-		return accepted, err
-	})
-}
-
-// polling changes the answers of Poll.
-func polling(change func(*provider.Operation, *provider.State, error) (*provider.State, error)) func(provider.Driver) provider.Driver {
-	return func(d provider.Driver) provider.Driver {
-		return wrapped{Driver: d, poll: func(ctx context.Context, o *provider.Operation) (*provider.State, error) {
-			state, err := d.Poll(ctx, o)
-			return change(o, state, err)
-		}}
-	}
-}
-
-// sender is a transport made of a function.
-type sender func(*http.Request) (*http.Response, error)
-
-func (f sender) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
+// bugs are the ways to get a driver wrong that the suite must find.
 var bugs = []bug{
 	{
 		name: "sends again on a 500", caught: "submit is sent once", says: "Extend, billed, then 500: 2 requests arrived, want 1",
@@ -413,79 +321,3 @@ var bugs = []bug{
 		},
 	},
 }
-
-// leaked is what the leaking bug waits for.
-var leaked chan struct{}
-
-// TestBugsAreCaught proves the suite: every bug fails the check that is there for
-// it, and for the reason that it is there for.
-func TestBugsAreCaught(t *testing.T) {
-	defer func(before time.Duration) { patience = before }(patience)
-	patience = time.Second
-	leaked = make(chan struct{})
-	defer close(leaked)
-	for _, b := range bugs {
-		t.Run(b.name, func(t *testing.T) {
-			at := slices.IndexFunc(checks(), func(c check) bool { return c.name == b.caught })
-			if at < 0 {
-				t.Fatalf("there is no check %q", b.caught)
-			}
-			said := record(t, func(tb testing.TB) { checks()[at].run(tb, openToy(b)) })
-			if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, b.says) }) {
-				t.Errorf("%q said %q, want a failure with %q", b.caught, said, b.says)
-			}
-		})
-	}
-}
-
-// TestEveryCheckCatchesSomething keeps checks that cannot fail out of the suite.
-func TestEveryCheckCatchesSomething(t *testing.T) {
-	proven := map[string]bool{}
-	for _, b := range bugs {
-		proven[b.caught] = true
-	}
-	for _, c := range checks() {
-		if !proven[c.name] {
-			t.Errorf("no bug proves the check %q", c.name)
-		}
-	}
-}
-
-// recorder is a TB that keeps failures to itself.
-type recorder struct {
-	testing.TB
-	mu   sync.Mutex
-	said []string
-	ends []func()
-}
-
-// record runs f as a test of its own and returns how it failed.
-func record(t *testing.T, f func(testing.TB)) []string {
-	t.Helper()
-	r := &recorder{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f(r)
-	}()
-	<-done
-	for _, end := range slices.Backward(r.ends) {
-		end()
-	}
-	return r.said
-}
-
-func (r *recorder) Errorf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.said = append(r.said, fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.Errorf(format, args...)
-	runtime.Goexit()
-}
-
-func (r *recorder) Fatal(args ...any) { r.Fatalf("%s", fmt.Sprint(args...)) }
-
-func (r *recorder) Cleanup(f func()) { r.ends = append(r.ends, f) }
