@@ -5,6 +5,7 @@ package deploy_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -98,6 +99,37 @@ func checkCommand(t *testing.T, where string, args []string) {
 	t.Helper()
 	if len(args) == 0 || !slices.Contains(subcommands, args[0]) {
 		t.Errorf("%s runs `segue %s`, which is no subcommand", where, strings.Join(args, " "))
+	}
+}
+
+// TestCommandsRun asks the program itself for every command that a file here
+// runs: that it is there, and that it has the flags.
+func TestCommandsRun(t *testing.T) {
+	segue := filepath.Join(t.TempDir(), "segue")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", segue, "../cmd/segue")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	commands := map[string][]string{"Dockerfile": {"version"}}
+	for name, s := range compose(t).ours() {
+		commands["compose.yaml "+name] = s.Command
+	}
+	for _, name := range services {
+		commands[name] = strings.Fields(readUnit(t, name).one(t, "ExecStart"))[1:]
+	}
+	for where, args := range commands {
+		help := exec.CommandContext(t.Context(), segue, args[0], "--help")
+		help.Env = []string{"HOME=" + t.TempDir()}
+		out, err := help.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "segue "+args[0]) {
+			t.Errorf("%s: segue %s --help: %v\n%s", where, args[0], err, out)
+			continue
+		}
+		for _, flag := range args[1:] {
+			if strings.HasPrefix(flag, "--") && !strings.Contains(string(out), flag+" ") {
+				t.Errorf("%s: segue %s has no %s", where, args[0], flag)
+			}
+		}
 	}
 }
 
