@@ -126,11 +126,9 @@ func sorted(reports []report) Findings {
 		return cmp.Or(cmp.Compare(a.origin.layer, b.origin.layer),
 			cmp.Compare(a.origin.line, b.origin.line), cmp.Compare(a.origin.name, b.origin.name))
 	})
-	findings := make(Findings, 0, len(ordered))
-	for _, r := range ordered {
-		if !slices.Contains(findings, r.finding) {
-			findings = append(findings, r.finding)
-		}
+	findings := make(Findings, len(ordered))
+	for i, r := range ordered {
+		findings[i] = r.finding
 	}
 	return findings
 }

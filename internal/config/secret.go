@@ -2,8 +2,6 @@ package config
 
 import (
 	"crypto/subtle"
-	"fmt"
-	"io"
 	"log/slog"
 	"regexp"
 )
@@ -11,11 +9,11 @@ import (
 // mask stands wherever a secret would be printed.
 const mask = "***"
 
-// Secret is a credential that does not print: every verb of fmt, every text
-// encoder and slog write "***" instead. Only Reveal gives the text.
+// Secret is a credential that does not print: fmt, every text encoder and slog
+// write "***" instead. Only Reveal gives the text.
 //
-// The text sits behind a pointer because fmt cannot call methods of values in
-// unexported fields: there it prints an address, never the text.
+// The text sits behind a pointer because fmt calls no methods of values in
+// unexported fields, nor for verbs such as %d: there it prints an address.
 type Secret struct{ text *string }
 
 // NewSecret wraps a credential; the empty text is the zero Secret.
@@ -52,9 +50,6 @@ func (s Secret) String() string {
 
 // GoString is String, for %#v.
 func (s Secret) GoString() string { return s.String() }
-
-// Format is String, for every other verb.
-func (s Secret) Format(f fmt.State, _ rune) { writeState(f, s.String()) }
 
 // MarshalText is String, for JSON, YAML and their kind.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -94,18 +89,8 @@ func (u URL) String() string {
 // GoString is String, for %#v.
 func (u URL) GoString() string { return u.String() }
 
-// Format is String, for every other verb.
-func (u URL) Format(f fmt.State, _ rune) { writeState(f, u.String()) }
-
 // MarshalText is String, for JSON, YAML and their kind.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // LogValue is String, for slog.
 func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
-
-// writeState writes to a fmt.State, whose errors fmt itself keeps.
-func writeState(f fmt.State, text string) {
-	if _, err := io.WriteString(f, text); err != nil {
-		return
-	}
-}
