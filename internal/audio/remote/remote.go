@@ -1,0 +1,136 @@
+// Package remote probes audio that lies behind a URL, by ranges: a few hundred
+// kilobytes of a long file, not all of it.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/segue-audio/segue/internal/audio"
+	"github.com/segue-audio/segue/internal/egress"
+	"github.com/segue-audio/segue/internal/fault"
+)
+
+// block is how much one request asks for, in bytes: the prober reads headers in
+// small pieces, and a request costs more than the bytes.
+const block = 256 << 10
+
+// Probe says what the audio at url is. The client should be an egress client,
+// since the URL comes from outside. A server that does not serve ranges is read
+// from the beginning to the end. No error contains the URL.
+//
+//	invalid      not audio, or a host that is not allowed
+//	not_found    404, 410
+//	denied       401, 403
+//	unavailable  anything else but success
+func Probe(ctx context.Context, client *http.Client, url string) (*audio.Info, error) {
+	file := &file{ctx: ctx, client: client, url: url}
+	first, err := file.get(0)
+	if err != nil {
+		return nil, err
+	}
+	defer first.Body.Close()
+	size, ranged := sizeOf(first)
+	if !ranged {
+		return audio.Probe(first.Body)
+	}
+	if file.cached, err = io.ReadAll(io.LimitReader(first.Body, block)); err != nil {
+		return nil, egress.Fault("remote.Probe", first.Request.URL.Host, err)
+	}
+	return audio.ProbeRange(file, size)
+}
+
+// sizeOf reads the whole file's size from an answer to a range request.
+func sizeOf(answer *http.Response) (size int64, ranged bool) {
+	if answer.StatusCode != http.StatusPartialContent {
+		return 0, false
+	}
+	_, total, found := strings.Cut(answer.Header.Get("Content-Range"), "/")
+	size, err := strconv.ParseInt(total, 10, 64)
+	return size, found && err == nil
+}
+
+// file reads a remote file at any place, a block at a time.
+type file struct {
+	ctx    context.Context //nolint:containedctx // io.ReaderAt takes none
+	client *http.Client
+	url    string
+	at     int64 // where cached begins
+	cached []byte
+}
+
+// ReadAt fills p from offset on.
+func (f *file) ReadAt(p []byte, offset int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		from := offset + int64(done)
+		if from < f.at || from >= f.at+int64(len(f.cached)) {
+			if err := f.fill(from); err != nil {
+				return done, err
+			}
+		}
+		done += copy(p[done:], f.cached[from-f.at:])
+	}
+	return done, nil
+}
+
+// fill caches the block that begins at offset.
+func (f *file) fill(offset int64) error {
+	answer, err := f.get(offset)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		return io.EOF
+	}
+	if answer.StatusCode != http.StatusPartialContent {
+		return fault.Uncharged(fault.Malformed, "remote.Probe", errors.New("the server stopped serving ranges"))
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, block))
+	if err != nil {
+		return egress.Fault("remote.Probe", answer.Request.URL.Host, err)
+	}
+	if len(body) == 0 {
+		return io.EOF
+	}
+	f.at, f.cached = offset, body
+	return nil
+}
+
+func (f *file) get(offset int64) (*http.Response, error) {
+	const op = "remote.Probe"
+	request, err := http.NewRequestWithContext(f.ctx, http.MethodGet, f.url, nil)
+	if err != nil {
+		return nil, fault.Uncharged(fault.Invalid, op, errors.New("the URL is malformed"))
+	}
+	request.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+block-1))
+	request.Header.Set("Accept-Encoding", "identity")
+	answer, err := f.client.Do(request)
+	if err != nil {
+		return nil, egress.Fault(op, request.URL.Host, err)
+	}
+	if code := classify(answer.StatusCode); code != "" {
+		_ = answer.Body.Close() // nothing of it was read
+		return nil, fault.Uncharged(code, op, fmt.Errorf("%s answers with status %d", request.URL.Host, answer.StatusCode))
+	}
+	return answer, nil
+}
+
+// classify gives the code of a status, empty for a usable answer.
+func classify(status int) fault.Code {
+	switch status {
+	case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
+		return ""
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fault.Denied
+	case http.StatusNotFound, http.StatusGone:
+		return fault.NotFound
+	}
+	return fault.Unavailable
+}
