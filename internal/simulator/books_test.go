@@ -283,7 +283,7 @@ func TestJournalWithATornEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, append(whole, `{"time":"2026-03-01T12:00:00Z","sess`...), 0o600); err != nil {
+	if err := os.WriteFile(path, append(whole, `{"time":"2026-03-01T12:00:00Z","account":{"name":"`+strings.Repeat("x", 5000)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	second := newRig(t, func(o *simulator.Options) { o.Journal = path })
@@ -417,6 +417,34 @@ func TestReset(t *testing.T) {
 	again := newRig(t, func(o *simulator.Options) { o.Journal = path })
 	if got := len(again.sim.Charges()); got != 1 {
 		t.Errorf("%d charges in the journal after a reset and one item, want 1", got)
+	}
+}
+
+// TestResetDuringADownload checks that the download's result is nobody's, also
+// in the journal.
+func TestResetDuringADownload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sim.jsonl")
+	asked, release := make(chan struct{}), make(chan struct{})
+	slow := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		<-release
+		_, _ = w.Write(wav(1, "slow"))
+	}))
+	r := newRig(t, func(o *simulator.Options) { o.Journal = path })
+	r.must(uploadPath, map[string]any{"audioUrl": slow.URL}, "taskId")
+	<-asked
+	if err := r.sim.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	r.settle(0)
+	session := r.session()
+	if err := r.sim.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := newRig(t, func(o *simulator.Options) { o.Journal = path })
+	if got := again.status(session)["status"]; got != "success" {
+		t.Errorf("session after a restart: %v, want success", got)
 	}
 }
 

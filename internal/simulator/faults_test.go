@@ -124,6 +124,26 @@ func TestStatusError(t *testing.T) {
 	}
 }
 
+func TestProbabilitiesKeepToTheirEndpoints(t *testing.T) {
+	r := newRig(t, func(o *simulator.Options) {
+		o.Faults = simulator.Faults{simulator.StatusError: 1, simulator.NoCredits: 1, simulator.CDNPage: 1}
+	})
+	session := r.do(http.MethodPost, sessionPath, "key", nil)
+	if session.status/100 != 2 {
+		t.Errorf("session: status %d, want 2xx: none of these faults concerns it", session.status)
+	}
+	if got := r.do(http.MethodGet, statusPath+textAt(r.object(session), "sessionId"), "key", nil); got.status != 500 {
+		t.Errorf("status request: %d, want 500", got.status)
+	}
+	if got := r.balance("key"); got != 10000 {
+		t.Errorf("balance %v, want 10000", got)
+	}
+	state := r.object(r.do(http.MethodGet, "/_sim/state", "", nil))
+	if diff := cmp.Diff(map[string]any{"status_error": 1.0}, state["fired"]); diff != "" {
+		t.Errorf("faults that struck (-want +got):\n%s", diff)
+	}
+}
+
 func TestDelayEndsWithTheClient(t *testing.T) {
 	r := newRig(t, func(o *simulator.Options) { o.FaultDelay = time.Hour })
 	r.script(simulator.Next{Endpoint: "mountsea.upload", Kind: simulator.Delay, Count: 1})
@@ -387,8 +407,8 @@ func direct(sim *simulator.Simulator, method, path, body string) *httptest.Respo
 	return w
 }
 
-func TestErrorFormsVaryBySeed(t *testing.T) {
-	forms := map[string]bool{}
+func TestUndocumentedAnswersVaryBySeed(t *testing.T) {
+	forms, generated := map[string]bool{}, map[int]bool{}
 	for seed := int64(1); seed <= 20; seed++ {
 		sim, err := simulator.New(simulator.Options{Seed: seed, NoFetch: true})
 		if err != nil {
@@ -398,6 +418,11 @@ func TestErrorFormsVaryBySeed(t *testing.T) {
 		var form map[string]any
 		if err := json.Unmarshal(w.Body.Bytes(), &form); err != nil || w.Code != 404 {
 			t.Errorf("seed %d: status %d, %s; want 404 and JSON", seed, w.Code, w.Body)
+		}
+		upload := direct(sim, http.MethodPost, uploadPath, `{"audioUrl":"http://x/a"}`)
+		generated[direct(sim, http.MethodPost, generatePath, `{"task":"create","model":"chirp-v50"}`).Code] = true
+		if upload.Code != 201 {
+			t.Errorf("seed %d: upload answered %d, want the documented 201", seed, upload.Code)
 		}
 		switch {
 		case form["statusCode"] != nil:
@@ -413,5 +438,8 @@ func TestErrorFormsVaryBySeed(t *testing.T) {
 	}
 	if len(forms) != 3 {
 		t.Errorf("twenty seeds show the error forms %v, want all three", forms)
+	}
+	if diff := cmp.Diff(map[int]bool{200: true, 201: true}, generated); diff != "" {
+		t.Errorf("what generate answers over the seeds (-want +got):\n%s", diff)
 	}
 }

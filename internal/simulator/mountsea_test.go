@@ -107,6 +107,23 @@ func TestSessionListsInOrderOfCompletion(t *testing.T) {
 	}
 }
 
+func TestItemsThatFinishTogetherAreListedAsSubmitted(t *testing.T) {
+	r := newRig(t, nil)
+	session := r.session()
+	tasks := strings.Split("abcdefghijklmnop", "")
+	for i, name := range tasks {
+		tasks[i] = r.item(session, r.source("/wav/1/"+name))
+	}
+	r.settle(10 * time.Second)
+	want := make([]any, len(tasks))
+	for i, task := range tasks {
+		want[i] = textAt(r.status(task), "data", "id")
+	}
+	if diff := cmp.Diff(want, listAt(r.status(session), "data", "audioIds")); diff != "" {
+		t.Errorf("audioIds (-want +got):\n%s", diff)
+	}
+}
+
 func TestItemsStayOnTheSessionsAccount(t *testing.T) {
 	r := newRig(t, nil)
 	upstream := map[string]map[int]bool{}
@@ -235,6 +252,28 @@ func TestGenerateExtend(t *testing.T) {
 	}
 }
 
+// TestTrackBytes looks into two files: the tag tells their songs apart, and so
+// does the music.
+func TestTrackBytes(t *testing.T) {
+	r := newRig(t, nil)
+	title := strings.Repeat("long ", 40)
+	task := r.generate(map[string]any{"task": "create", "model": "chirp-v50", "title": title})
+	r.clock.advance(100 * time.Second)
+	data := r.status(task)["data"]
+	first, second := r.fetch(textAt(data, 0, "audio_url")).body, r.fetch(textAt(data, 1, "audio_url")).body
+	// 211 bytes of title frame and 53 of id frame are 264, that is 2 and 8 in
+	// base 128; the title's 201 bytes are 1 and 73.
+	if want := "ID3\x04\x00\x00\x00\x00\x02\x08TIT2\x00\x00\x01\x49"; string(first[:18]) != want || string(first[274:276]) != "\xff\xf3" {
+		t.Errorf("file begins %q and has %q at 274; want %q and a frame", first[:18], first[274:276], want)
+	}
+	if !bytes.Contains(first[:274], []byte(title)) || !bytes.Contains(first[:274], []byte(textAt(data, 0, "id"))) {
+		t.Errorf("tag %q, want the title and the clip id in it", first[:274])
+	}
+	if bytes.Equal(first[274:1000], second[274:1000]) {
+		t.Error("both tracks begin with the same music")
+	}
+}
+
 func TestStreamingTracksAreNotTheResult(t *testing.T) {
 	r := newRig(t, nil)
 	clip := r.clip(r.source("/wav/30/a"))
@@ -331,6 +370,9 @@ func TestRefusedBodies(t *testing.T) {
 		{"audio is a file address", uploadPath, map[string]any{"audioUrl": "file:///a.mp3"}, 400},
 		{"audio is a number", uploadPath, map[string]any{"audioUrl": 5}, 400},
 		{"array", uploadPath, []string{"a"}, 400},
+		{"null", uploadPath, rawBody(`null`), 400},
+		{"no JSON", uploadPath, rawBody(`audioUrl=http://x/a`), 400},
+		{"two objects", uploadPath, rawBody(`{"audioUrl":"http://x/a"} {}`), 400},
 		{"no task", generatePath, map[string]any{"model": "chirp-v50"}, 400},
 		{"unknown task", generatePath, map[string]any{"task": "prolong", "model": "chirp-v50"}, 400},
 		{"no model", generatePath, map[string]any{"task": "extend", "clip_id": "x"}, 400},
@@ -359,7 +401,7 @@ func TestRefusedBodies(t *testing.T) {
 		t.Errorf("missing fields (-want +got):\n%s", diff)
 	}
 	if v.Clean {
-		t.Error("the verdict is clean after fifteen refused requests")
+		t.Error("the verdict is clean after so many refused requests")
 	}
 }
 
@@ -413,8 +455,12 @@ func TestClipsOfOthersFail(t *testing.T) {
 	if got := extend("key", "no-such-clip"); got["status"] != "failed" || got["failCode"] != 4004.0 {
 		t.Errorf("unknown clip: %v, want failed with 4004", got)
 	}
-	if v := r.sim.Verdict(); v.WrongAccount != 1 || v.UnknownIDs != 1 {
-		t.Errorf("%d uses of another account's, %d of unknown ids; want 1 and 1", v.WrongAccount, v.UnknownIDs)
+	got := r.do(http.MethodPost, itemPath, "other", map[string]any{"sessionId": r.session(), "audioUrl": r.source("/wav/1/a")})
+	if got.status != 404 {
+		t.Errorf("item in another account's session: status %d, want 404", got.status)
+	}
+	if v := r.sim.Verdict(); v.WrongAccount != 2 || v.UnknownIDs != 1 {
+		t.Errorf("%d uses of another account's, %d of unknown ids; want 2 and 1", v.WrongAccount, v.UnknownIDs)
 	}
 }
 
@@ -592,6 +638,14 @@ func TestPointsSearch(t *testing.T) {
 	got := r.object(search(map[string]any{"dateRange": map[string]any{"start": noon, "end": noon + 1500}, "page": 1, "limit": 1}))
 	if diff := cmp.Diff(map[string]any{"totalItems": 2.0, "itemCount": 1.0, "itemsPerPage": 1.0, "totalPages": 2.0, "currentPage": 1.0}, got["meta"]); diff != "" {
 		t.Errorf("meta (-want +got):\n%s", diff)
+	}
+	second := r.object(search(map[string]any{"dateRange": map[string]any{"start": noon, "end": noon + 1500}, "page": 2, "limit": 1}))
+	if got := at(second, "items", 0, "afterCredits"); got != 9998.0 || len(listAt(second, "items")) != 1 {
+		t.Errorf("page 2 begins with a balance of %v, want 9998, that of the oldest charge", got)
+	}
+	late := r.object(search(map[string]any{"dateRange": map[string]any{"start": noon + 1, "end": noon + 5000}}))
+	if got := at(late, "meta", "totalItems"); got != 2.0 || at(late, "items", 1, "afterCredits") != 9996.0 {
+		t.Errorf("%v items after the first one, want 2 that end with the second", got)
 	}
 	item, _ := at(got, "items", 0).(map[string]any)
 	delete(item, "id")
