@@ -72,6 +72,12 @@ type Want struct {
 	Duration float64
 }
 
+// String leaves the URL out, and so do logs.
+func (w Want) String() string { return fmt.Sprintf("%s (%g s)", w.Name, w.Duration) }
+
+// LogValue leaves the URL out.
+func (w Want) LogValue() slog.Value { return slog.StringValue(w.String()) }
+
 // Kept is a track in the archive.
 type Kept struct {
 	// File is where it is, as a user would type it: an absolute path.

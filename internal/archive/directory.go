@@ -140,10 +140,15 @@ func (d *directory) fetch(ctx context.Context, t *tree, target *url.URL, w Want)
 	return d.file(ctx, t, w, p, probed)
 }
 
-// forget drops a part whose bytes can only lead to the same error again.
+// forget drops a part whose bytes can only lead to the same error again, or
+// take the space that others need to become whole.
 func forget(p *part, err error) error {
-	if code := fault.CodeOf(err); code == fault.Malformed || code == fault.NotFound {
-		return errors.Join(err, p.reset())
+	code := fault.CodeOf(err)
+	if code != fault.Malformed && code != fault.NotFound && !isFull(err) {
+		return err
+	}
+	if reset := p.reset(); reset != nil {
+		return errors.Join(err, reset)
 	}
 	return err
 }
@@ -155,7 +160,10 @@ func (d *directory) inspect(ctx context.Context, t *tree, name string) (Probed, 
 	if fault.CodeOf(err) == fault.Invalid {
 		return Probed{}, failed(fault.Malformed, keepOp, fmt.Errorf("what came is not a track: %s", fault.Reason(err)))
 	}
-	return probed, err
+	if err != nil {
+		return Probed{}, failed(fault.CodeOf(err), keepOp, err)
+	}
+	return probed, nil
 }
 
 // verify compares what was downloaded with what was promised.

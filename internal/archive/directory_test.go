@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/fault"
@@ -174,6 +178,94 @@ func TestDiedWhileFiling(t *testing.T) {
 // complete is what stands beside a finished download; the track is the SHA-256
 // of "key audio-1".
 const complete = `{"track":"bfe775a75cc4cbda3bdef31a3d2d7c7e0ad58a3fecab070b06df68d7972e29a3","etag":"\"v1\"","length":16044,"saved":16044}`
+
+// Network and user-space file systems may have no locks, no links, or neither.
+// Downloads are then resumed within a call only, and nothing else is lost.
+func TestPoorFileSystems(t *testing.T) {
+	content, other := wav(2, 1), wav(2, 2)
+	for _, c := range []struct {
+		name   string
+		poorer []func(*testing.T)
+	}{
+		{"no locks", []func(*testing.T){archive.WithoutLocks}},
+		{"no links", []func(*testing.T){archive.WithoutLinks}},
+		{"neither", []func(*testing.T){archive.WithoutLocks, archive.WithoutLinks}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, take := range c.poorer {
+				take(t)
+			}
+			server := serve(t, cutAfter(content, `"v1"`, 9000), whole(content, `"v1"`), whole(other, `"v2"`))
+			b := open(t, t.TempDir())
+			kept, err := b.Keep(t.Context(), archive.Want{URL: server.url(), Name: name, Key: "audio-1"})
+			b.checkKept(t, kept, err, name+".wav", content)
+			kept, err = b.Keep(t.Context(), archive.Want{URL: server.url(), Name: name, Key: "audio-2"})
+			b.checkKept(t, kept, err, name+" (2).wav", other)
+			if diff := cmp.Diff([]string{"", "bytes=9000-", ""}, server.ranges()); diff != "" {
+				t.Errorf("ranges (-want +got):\n%s", diff)
+			}
+			server.then(cutAfter(content, `"v1"`, 9000), plain(503, ""), whole(content, `"v1"`))
+			w := archive.Want{URL: server.url(), Name: name, Key: "audio-3"}
+			if _, err := b.Keep(t.Context(), w); fault.CodeOf(err) != fault.Unavailable {
+				t.Errorf("cut: %v, want unavailable", err)
+			}
+			kept, err = b.Keep(t.Context(), w)
+			b.checkKept(t, kept, err, name+".wav", content)
+			if _, parts := files(t, b.dir); len(parts) > 0 {
+				t.Errorf("leftovers %q", parts)
+			}
+		})
+	}
+}
+
+func TestProbeThatFails(t *testing.T) {
+	content := wav(2, 1)
+	for _, c := range []struct {
+		name     string
+		answer   error
+		want     fault.Code
+		requests int // of both calls
+	}{
+		{"cannot read", fault.New(fault.Internal, "audio.ProbeFile", errors.New("input/output error")), "internal", 1},
+		{"no fault", errors.New("boom"), "internal", 1},
+		{"no time", context.DeadlineExceeded, "timeout", 1},
+		{"no audio", fault.New(fault.Invalid, "audio.ProbeFile", errors.New("this is not audio")), "malformed", 2},
+	} {
+		server := serve(t, whole(content, `"v1"`))
+		failing := true
+		b := open(t, t.TempDir(), func(o *archive.Options) {
+			o.Probe = func(ctx context.Context, path string) (archive.Probed, error) {
+				if failing {
+					return archive.Probed{}, c.answer
+				}
+				return probe(ctx, path)
+			}
+		})
+		w := archive.Want{URL: server.url(), Name: name}
+		_, err := b.Keep(t.Context(), w)
+		var known *fault.Error
+		if !errors.As(err, &known) || known.Code != c.want {
+			t.Errorf("%s: %v, want the fault %s", c.name, err, c.want)
+		}
+		failing = false
+		kept, err := b.Keep(t.Context(), w)
+		b.checkKept(t, kept, err, name+".wav", content)
+		if got := server.ranges(); len(got) != c.requests {
+			t.Errorf("%s: %d requests, want %d", c.name, len(got), c.requests)
+		}
+	}
+}
+
+func TestWantHidesItsURL(t *testing.T) {
+	w := archive.Want{URL: "https://cdn.example/a.mp3?" + secret, Name: name, Duration: 3}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("keep", "want", w)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("keep", "want", w)
+	fmt.Fprintf(&log, "%v %+v %s", w, w, w)
+	if got := strings.Count(log.String(), name+" (3 s)"); got != 5 || strings.Contains(log.String(), secret) {
+		t.Errorf("printed %s, want the name five times and no URL", &log)
+	}
+}
 
 // A track that its worker filed, but did not tidy up after, must not be written
 // through its second name.

@@ -126,7 +126,7 @@ func (t *tree) claim(name string) (*part, error) {
 // last writer may have filed it between our opening and our locking it. It
 // returns neither a part nor an error when the name is to be opened again.
 func (t *tree) verify(name string, file *os.File) (*part, error) {
-	err := lock(file)
+	err := tryLock(file)
 	if errors.Is(err, errBusy) {
 		return nil, err
 	}
@@ -215,17 +215,13 @@ func (p *part) cutTo(size int64) error {
 	return nil
 }
 
-// Write appends, and saves now and then. On a full disk the part is emptied:
-// many half files would keep each other from ever becoming whole.
+// Write appends, and saves now and then.
 func (p *part) Write(chunk []byte) (int, error) {
 	n, err := p.file.Write(chunk)
 	p.size += int64(n)
 	p.unsaved += int64(n)
 	if err == nil && p.unsaved >= saveEvery {
 		err = p.save()
-	}
-	if isFull(err) {
-		return n, errors.Join(p.tree.fault(err), p.reset())
 	}
 	if err != nil {
 		return n, p.tree.fault(err)
