@@ -1,6 +1,7 @@
 package enqueue
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/url"
@@ -46,6 +47,8 @@ type Item struct {
 	// Source is a path that the workers can open, or an http or https URL that the
 	// provider can fetch. Required.
 	Source string
+	// Name is what people see instead of Source; empty means Source.
+	Name string
 	// Key makes adding the item idempotent within its session.
 	Key string
 	// Extend is how this item is continued where it differs from its session.
@@ -176,7 +179,7 @@ func (e *Extend) params() *provider.Params {
 // item is the domain's item at the start of its plan.
 func (i *Item) item(sessionExtends bool) (session.Item, error) {
 	src := session.Source{
-		Name: i.Source, Format: i.Known.Format, Size: i.Known.Size,
+		Name: cmp.Or(i.Name, i.Source), Format: i.Known.Format, Size: i.Known.Size,
 		SHA256: i.Known.SHA256, Duration: i.Known.Duration.Seconds(),
 	}
 	if !i.Known.ModTime.IsZero() {

@@ -103,7 +103,7 @@ func want(j *job, n int, t session.Track) archive.Want {
 	base := nameOf(j.Item.Source)
 	stem := archive.SafeName(strings.TrimSuffix(base, path.Ext(base)))
 	return archive.Want{
-		URL: t.AudioURL, Duration: t.DurationSeconds,
+		URL: t.AudioURL, Key: t.AudioID, Duration: t.DurationSeconds,
 		Name: fmt.Sprintf("%s/%03d-%s-%d", j.Item.Session, j.Item.Index, stem, n+1),
 	}
 }

@@ -226,7 +226,8 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 	}
 	j.Item = next
 	h.at("recorded")
-	return h.follow(ctx, &j.Item, written.Completion)
+	// What follows is due shortly before the sweep would look for it.
+	return h.followAfter(ctx, &j.Item, written.Completion, max(0, look-soon))
 }
 
 func retryable(err error) bool {
@@ -247,6 +248,10 @@ func sleep(ctx context.Context, d time.Duration) {
 // follow enqueues what follows from an item's state, and the settling when this
 // item's end completed its session.
 func (h *Handlers) follow(ctx context.Context, it *session.Item, completion int) error {
+	return h.followAfter(ctx, it, completion, 0)
+}
+
+func (h *Handlers) followAfter(ctx context.Context, it *session.Item, completion int, delay time.Duration) error {
 	if completion > 0 {
 		if err := h.enqueueSettle(ctx, it.Session, completion); err != nil {
 			return err
@@ -259,7 +264,7 @@ func (h *Handlers) follow(ctx context.Context, it *session.Item, completion int)
 	if !ok {
 		return nil
 	}
-	if err := h.Queue.Put(ctx, task, 0); err != nil {
+	if err := h.Queue.Put(ctx, task, delay); err != nil {
 		return err
 	}
 	h.at("enqueued")

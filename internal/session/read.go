@@ -187,6 +187,12 @@ func (s *Store) Leave(ctx context.Context, worker string) error {
 	return down("session.Leave", s.rdb.ZRem(ctx, keyWorkers, worker).Err())
 }
 
+// ForgetWorkers says that no worker lives: for whoever starts a Redis that
+// nobody else can use.
+func (s *Store) ForgetWorkers(ctx context.Context) error {
+	return down("session.ForgetWorkers", s.rdb.Del(ctx, keyWorkers).Err())
+}
+
 // DeadAfter is how long a worker may be silent before its claims are taken away.
 // Workers beat three times as often.
 const DeadAfter = 6 * time.Second

@@ -1,0 +1,361 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/audio"
+	"github.com/segue-audio/segue/internal/audio/remote"
+	"github.com/segue-audio/segue/internal/audio/source"
+	"github.com/segue-audio/segue/internal/config"
+	"github.com/segue-audio/segue/internal/egress"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// submission is what the flags of run and submit say.
+type submission struct {
+	provider, account, name string
+	out, archive            string
+	onUnknown               string
+	extend                  bool
+	again                   bool
+	params                  enqueue.Extend
+	// The weights are flags that may be absent, which 0 is not.
+	style, weirdness, audio float64
+}
+
+// bind declares the flags.
+func (s *submission) bind(f *pflag.FlagSet) {
+	f.StringVar(&s.provider, "provider", "", "provider of the configuration, or the name of a driver; \"sim\" needs nothing")
+	f.StringVar(&s.account, "account", "", "account of the provider (default: the only one, or main)")
+	f.StringVar(&s.name, "name", "", "a name for the session")
+	f.StringVar(&s.out, "out", "", "directory for the results")
+	f.StringVar(&s.archive, "archive", "", "archive URL for the results, instead of --out")
+	f.StringVar(&s.onUnknown, "on-unknown", session.Hold, "what to do when a paid request got no answer: hold, or resubmit (may pay twice)")
+	f.BoolVar(&s.again, "again", false, "submit anew, and pay anew, what was submitted before")
+	f.BoolVar(&s.extend, "extend", false, "have every file extended; without it the files are only uploaded")
+	f.Float64Var(&s.params.ContinueAt, "continue-at", 0, "where to continue, in seconds from the beginning or (-5) from the end")
+	f.StringVar(&s.params.Model, "model", "", "model (default: the provider's)")
+	f.BoolVar(&s.params.Instrumental, "instrumental", false, "music without singing")
+	f.StringVar(&s.params.Prompt, "prompt", "", "lyrics, or what the music should be like")
+	f.StringVar(&s.params.Style, "style", "", "genres and moods")
+	f.StringVar(&s.params.Title, "title", "", "title of the results")
+	f.StringVar(&s.params.NegativeTags, "negative-tags", "", "what to avoid")
+	f.StringVar(&s.params.VocalGender, "vocal-gender", "", "m or f")
+	f.StringVar(&s.params.PersonaID, "persona-id", "", "persona to apply")
+	f.Float64Var(&s.style, "style-weight", 0, "0 to 1")
+	f.Float64Var(&s.weirdness, "weirdness-constraint", 0, "0 to 1")
+	f.Float64Var(&s.audio, "audio-weight", 0, "0 to 1")
+}
+
+// settle reads what only the set of given flags tells.
+func (s *submission) settle(f *pflag.FlagSet) error {
+	for name, weight := range map[string]struct {
+		given float64
+		to    **float64
+	}{
+		"style-weight":         {s.style, &s.params.StyleWeight},
+		"weirdness-constraint": {s.weirdness, &s.params.WeirdnessConstraint},
+		"audio-weight":         {s.audio, &s.params.AudioWeight},
+	} {
+		if f.Changed(name) {
+			*weight.to = &weight.given
+		}
+	}
+	if s.onUnknown != session.Hold && s.onUnknown != session.Resubmit {
+		return usage("--on-unknown is %q; it is hold or resubmit", s.onUnknown)
+	}
+	if s.out != "" && s.archive != "" {
+		return usage("--out and --archive say the same thing; give one")
+	}
+	if s.out != "" {
+		abs, err := filepath.Abs(s.out)
+		if err != nil {
+			return err
+		}
+		s.archive = abs
+	}
+	if !s.extend && f.Changed("continue-at") {
+		return usage("--continue-at needs --extend")
+	}
+	if s.extend && s.params.ContinueAt == 0 {
+		return usage("--extend needs --continue-at: seconds from the beginning, or negative from the end")
+	}
+	return nil
+}
+
+// inputs turns the sources into a session that may be submitted, or explains
+// everything that is wrong with them. Nothing has been sent by then.
+func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, args []string, watch func(done, total int)) (*enqueue.Session, config.Provider, error) {
+	p, err := cfg.Provider(sub.provider)
+	if err != nil {
+		return nil, p, hinted(err, "--provider sim tries it without an account")
+	}
+	acc, err := p.Account(sub.account)
+	if err != nil {
+		return nil, p, err
+	}
+	info, err := a.info(p)
+	if err != nil {
+		return nil, p, err
+	}
+	inspected, findings, err := a.inspect(ctx, cfg, sub, args, watch)
+	if err != nil {
+		return nil, p, err
+	}
+	s := &enqueue.Session{
+		Provider: p.Name, Account: acc.Name, Name: sub.name,
+		OnUnknown: sub.onUnknown, Archive: sub.archive,
+	}
+	if sub.extend {
+		s.Extend = &sub.params
+	}
+	for _, in := range inspected {
+		item := itemOf(in, sub)
+		s.Items = append(s.Items, item)
+		if in.Valid {
+			findings = append(findings, check(info, s, &item, in)...)
+		}
+	}
+	if err := a.report(findings); err != nil {
+		return nil, p, err
+	}
+	if len(s.Items) == 0 {
+		return nil, p, usage("no audio files in %s", strings.Join(args, ", "))
+	}
+	if !sub.again {
+		s.Key, err = keyOf(s)
+	}
+	return s, p, err
+}
+
+// inspect finds and probes the inputs.
+func (a *app) inspect(ctx context.Context, cfg *config.Config, sub *submission, args []string, watch func(done, total int)) ([]source.Inspected, []source.Finding, error) {
+	exclude := []string{cfg.StateDir}
+	if sub.archive != "" && !strings.Contains(sub.archive, "://") {
+		exclude = append(exclude, sub.archive)
+	}
+	inputs, findings := source.Expand(ctx, args, source.Options{Stdin: a.stdin, Exclude: exclude})
+	client, err := egress.Client(cfg.Security.AllowPrivateHosts)
+	if err != nil {
+		return nil, nil, err
+	}
+	done := 0
+	inspector := source.Inspector{
+		Workers: 2 * runtime.NumCPU(),
+		File:    probeFile,
+		URL: func(ctx context.Context, url string) (source.Probed, error) {
+			info, err := remote.Probe(ctx, client, url)
+			return probed(info, time.Time{}), err
+		},
+		Done: func(source.Inspected) { done++; watch(done, len(inputs)) },
+	}
+	inspected, more, err := inspector.Inspect(ctx, inputs)
+	return inspected, append(findings, more...), err
+}
+
+func probeFile(ctx context.Context, path string) (source.Probed, error) {
+	// The time before: a change from here on is noticed when the file is staged.
+	before, err := os.Stat(path)
+	if err != nil {
+		return source.Probed{}, fault.Uncharged(fault.NotFound, "segue.probe", bare(err))
+	}
+	info, err := audio.ProbeFile(ctx, path)
+	if err != nil {
+		return source.Probed{}, err
+	}
+	return probed(info, before.ModTime()), nil
+}
+
+func probed(info *audio.Info, modified time.Time) source.Probed {
+	if info == nil {
+		return source.Probed{}
+	}
+	return source.Probed{
+		Format: string(info.Format), Duration: info.Duration, Size: info.Size,
+		ModTime: modified, SHA256: info.SHA256, Problem: info.Problem,
+	}
+}
+
+// probeSource is the same for workers: a producer may have submitted a source
+// that it did not look at.
+func (s *system) probeSource(ctx context.Context, src session.Source) (session.Source, error) {
+	var found source.Probed
+	if src.Path != "" {
+		var err error
+		if found, err = probeFile(ctx, src.Path); err != nil {
+			return src, err
+		}
+	} else {
+		client, err := s.egressClient()
+		if err != nil {
+			return src, err
+		}
+		info, err := remote.Probe(ctx, client, src.URL)
+		if err != nil {
+			return src, err
+		}
+		found = probed(info, time.Time{})
+	}
+	if found.Problem != "" {
+		return src, fault.Uncharged(fault.Invalid, "segue.probe", errors.New(found.Problem))
+	}
+	if src.SHA256 != "" && found.SHA256 != "" && src.SHA256 != found.SHA256 {
+		return src, fault.Uncharged(fault.Invalid, "segue.probe", fmt.Errorf("%s is not the file that was submitted", src.Name))
+	}
+	src.Format, src.Size, src.SHA256, src.Duration = found.Format, found.Size, found.SHA256, found.Duration.Seconds()
+	if !found.ModTime.IsZero() {
+		src.ModTime = found.ModTime.UnixNano()
+	}
+	return src, nil
+}
+
+// itemOf is one input as an item, with the overrides of its manifest row.
+func itemOf(in source.Inspected, sub *submission) enqueue.Item {
+	item := enqueue.Item{
+		Source: in.Source,
+		Known: enqueue.Audio{
+			Format: in.Probed.Format, Size: in.Probed.Size, ModTime: in.Probed.ModTime,
+			SHA256: in.Probed.SHA256, Duration: in.Probed.Duration,
+		},
+	}
+	if in.Path != "" {
+		item.Source, item.Name = in.Path, in.Source
+	} else {
+		item.Source, item.Name = in.URL, in.Source
+	}
+	if in.Overrides.IsZero() {
+		return item
+	}
+	item.Extend = overridden(sub.params, in.Overrides)
+	return item
+}
+
+// overridden is a copy of the flags' parameters with a row's own.
+func overridden(params enqueue.Extend, o source.Overrides) *enqueue.Extend {
+	set(&params.Model, o.Model)
+	set(&params.ContinueAt, o.ContinueAt)
+	set(&params.Instrumental, o.Instrumental)
+	set(&params.Prompt, o.Prompt)
+	set(&params.Style, o.Style)
+	set(&params.Title, o.Title)
+	set(&params.NegativeTags, o.NegativeTags)
+	set(&params.VocalGender, o.VocalGender)
+	set(&params.PersonaID, o.PersonaID)
+	if o.StyleWeight != nil {
+		params.StyleWeight = o.StyleWeight
+	}
+	if o.WeirdnessConstraint != nil {
+		params.WeirdnessConstraint = o.WeirdnessConstraint
+	}
+	if o.AudioWeight != nil {
+		params.AudioWeight = o.AudioWeight
+	}
+	return &params
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// check holds one item to what is known of the provider.
+func check(info provider.Info, s *enqueue.Session, item *enqueue.Item, in source.Inspected) []source.Finding {
+	reasons := info.CheckAudio(provider.Audio{Format: in.Probed.Format, Size: in.Probed.Size, Duration: in.Probed.Duration})
+	extend := item.Extend
+	if extend == nil {
+		extend = s.Extend
+	}
+	switch {
+	case extend != nil:
+		reasons = append(reasons, info.CheckParams(paramsOf(extend, in.Probed.Duration), in.Probed.Duration)...)
+	case !info.Uploads.Clips:
+		reasons = append(reasons, info.Name+" gives no clip for an upload alone; add --extend")
+	}
+	findings := make([]source.Finding, len(reasons))
+	for n, reason := range reasons {
+		findings[n] = source.Finding{Origin: in.Origin, Source: in.Source, Reason: reason, Code: fault.Invalid}
+	}
+	return findings
+}
+
+// paramsOf are the parameters as the worker will see them.
+func paramsOf(e *enqueue.Extend, duration time.Duration) provider.Params {
+	params := provider.Params{
+		Model: e.Model, ContinueAt: e.ContinueAt, Instrumental: e.Instrumental, Prompt: e.Prompt, Style: e.Style,
+		Title: e.Title, NegativeTags: e.NegativeTags, VocalGender: e.VocalGender, StyleWeight: e.StyleWeight,
+		WeirdnessConstraint: e.WeirdnessConstraint, AudioWeight: e.AudioWeight, PersonaID: e.PersonaID,
+	}
+	if params.ContinueAt < 0 {
+		params.ContinueAt += duration.Seconds()
+	}
+	return params
+}
+
+// maxFindings is how many findings are printed; the rest is counted.
+const maxFindings = 200
+
+// report prints findings and says whether they forbid to go on.
+func (a *app) report(findings []source.Finding) error {
+	blocking := 0
+	for n, finding := range findings {
+		if !finding.Note {
+			blocking++
+		}
+		if n < maxFindings {
+			word := "error"
+			if finding.Note {
+				word = "note"
+			}
+			fmt.Fprintf(a.stderr, "%s: %s\n", word, finding.Error())
+		}
+	}
+	if more := len(findings) - maxFindings; more > 0 {
+		fmt.Fprintf(a.stderr, "… and %d more\n", more)
+	}
+	if blocking == 0 {
+		return nil
+	}
+	noun := "errors"
+	if blocking == 1 {
+		noun = "error"
+	}
+	return &failure{exitUsage, fmt.Errorf("%d %s; nothing was sent", blocking, noun), "the same command once they are put right"}
+}
+
+// keyOf makes the same command the same session: it identifies the provider, the
+// account, what is asked for, and the files by their contents.
+func keyOf(s *enqueue.Session) (string, error) {
+	sum := sha256.New()
+	enc := json.NewEncoder(sum)
+	err := enc.Encode([]any{s.Provider, s.Account, s.Name, s.Extend, s.OnUnknown, s.Archive})
+	for n := range s.Items {
+		item := &s.Items[n]
+		err = errors.Join(err, enc.Encode([]any{item.Source, item.Known.SHA256, item.Extend}))
+	}
+	return "command:" + hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// sources are the arguments of run and submit.
+func sources(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%s needs a source: a file, a directory, a glob, a URL, or a manifest", cmd.Name())
+	}
+	return nil
+}

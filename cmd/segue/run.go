@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/config"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/internal/simulator"
+	"github.com/segue-audio/segue/internal/staging"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var sub submission
+	var acceptVolatile bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "run SOURCE…",
+		Short: "Submit files and see them through in this terminal",
+		Long: `Submits audio files as one session and stays until it is over. Runs workers
+itself when none serve the queue, which is always so on the embedded Redis.
+
+SOURCE is a file, a directory, a glob ("**" too), an http(s) URL, or a manifest
+(.csv, .jsonl; "-" is JSONL on stdin).
+
+Ctrl-C stops cleanly. The same command later goes on where it was, and pays for
+nothing twice.`,
+		Example: `  segue run ./songs --provider mountsea --extend --continue-at -5
+  segue run a.mp3 b.wav --provider sim --extend --continue-at 2`,
+		Args: sources,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := sub.settle(cmd.Flags()); err != nil {
+				return err
+			}
+			cfg, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			return a.seeThrough(cmd.Context(), cfg, &sub, args, seeing{
+				command: "segue run " + strings.Join(args, " "), volatile: acceptVolatile, timeout: timeout,
+			})
+		},
+	}
+	sub.bind(cmd.Flags())
+	cmd.Flags().BoolVar(&acceptVolatile, "accept-volatile", false, "spend real credits although no redis-server is installed")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "stop waiting after this long, with exit code 6 (0: never)")
+	config.AddFlag(cmd.Flags(), "server.addr", "where to serve local files for the provider, when server.public_url is set")
+	config.AddFlag(cmd.Flags(), "server.public_url", "what the provider can reach of this machine")
+	return cmd
+}
+
+// seeing is how a session is seen through.
+type seeing struct {
+	command  string
+	volatile bool
+	timeout  time.Duration
+	sim      simulator.Options
+}
+
+// seeThrough submits, works if nobody else does, shows the progress, and reports.
+func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submission, args []string, how seeing) error {
+	screen := a.screen()
+	defer screen.close()
+	s, p, err := a.inputs(ctx, cfg, sub, args, screen.probing)
+	if err != nil {
+		return err
+	}
+	screen.probed()
+	log := a.logger(cfg, screen, levelFor(cfg, slog.LevelError))
+	sys, err := a.open(ctx, cfg, log, how.command)
+	if err != nil {
+		return err
+	}
+	id, err := a.start(ctx, sys, p, s, screen, how)
+	if err == nil {
+		err = a.finish(ctx, sys, p, id, screen, how)
+	}
+	if err != nil {
+		return errors.Join(err, sys.close())
+	}
+	status, err := sys.client.Status(context.WithoutCancel(ctx), id)
+	if err := errors.Join(err, sys.close()); err != nil {
+		return err
+	}
+	screen.close()
+	return a.results(status)
+}
+
+// start checks what can be checked for free, and submits.
+func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session, screen *screen, how seeing) (id string, err error) {
+	if err := sys.durable(p, how.volatile); err != nil {
+		return "", err
+	}
+	if err := sys.simulate(ctx, p, how.sim); err != nil {
+		return "", err
+	}
+	credits, known, err := sys.preflight(ctx, s.Provider, s.Account)
+	if err != nil {
+		return "", err
+	}
+	submitted, err := sys.client.Submit(ctx, *s)
+	if err != nil {
+		return "", err
+	}
+	verb := "session"
+	if submitted.Existed {
+		verb = "going on with session"
+	}
+	screen.say("%s %s: %d files on %s/%s", verb, submitted.SessionID, len(s.Items), s.Provider, s.Account)
+	if known {
+		screen.say("balance: %g credits", credits)
+	}
+	return submitted.SessionID, a.others(ctx, sys, submitted.SessionID, screen)
+}
+
+// others names the sessions that go on beside this one, since they may cost too.
+func (a *app) others(ctx context.Context, sys *system, id string, screen *screen) error {
+	if sys.embedded == nil {
+		return nil
+	}
+	open, err := sys.store.Open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, other := range open {
+		current, err := sys.store.Session(ctx, other)
+		if other == id || fault.CodeOf(err) == fault.NotFound || (err == nil && (!current.Ready || current.Status().Over())) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		screen.say("session %s goes on too: %d of %d files left (segue cancel %s stops it)", other, current.Tally().Waiting, current.Total, other)
+	}
+	return nil
+}
+
+// finish works, if nobody else does, and waits until the session is over.
+func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id string, screen *screen, how seeing) error {
+	served, err := sys.queue.Served()
+	if err != nil {
+		return err
+	}
+	watching, cancel := ctx, func() {}
+	if how.timeout > 0 {
+		watching, cancel = context.WithTimeout(ctx, how.timeout)
+	}
+	defer cancel()
+	if served && sys.embedded == nil {
+		screen.say("workers are serving the queues; this terminal only watches")
+		return a.interrupted(a.watch(watching, sys, id, screen), id)
+	}
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	stage, err := sys.stageFor(ctx, p)
+	if err != nil {
+		return err
+	}
+	worked := make(chan error, 1)
+	go func() { worked <- sys.work(working, stage) }()
+	err = a.watch(watching, sys, id, screen)
+	if err != nil {
+		screen.say("stopping: letting running steps finish (at most %s)…", sys.cfg.Worker.Drain)
+	}
+	stop()
+	return errors.Join(a.interrupted(err, id), <-worked)
+}
+
+// stageFor is the staging of a process that works and, when a public URL is
+// configured, serves it too.
+func (s *system) stageFor(ctx context.Context, p config.Provider) (stage *staging.Staging, err error) {
+	stage, err = s.stage(ctx, p)
+	if err != nil || s.cfg.Server.PublicURL == "" {
+		return stage, err
+	}
+	l, err := listen(ctx, s.cfg.Server.Addr, "")
+	if err != nil {
+		// Some segue serve has it already, and serves what is staged here.
+		s.log.Debug("not serving staged files", slog.String("cause", err.Error()))
+		return stage, nil
+	}
+	s.serveOn(l, s.site(stage))
+	return stage, nil
+}
+
+// interrupted says how to go on.
+func (a *app) interrupted(err error, id string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return &failure{exitTimeout, errors.New("the time is up; what is under way goes on where workers serve the queue"), "segue status " + id}
+	case errors.Is(err, context.Canceled):
+		return &failure{exitInterrupted, errors.New("stopped; nothing is lost"), "the same command again goes on, or segue cancel " + id}
+	}
+	return err
+}
+
+func (a *app) submitCommand() *cobra.Command {
+	var sub submission
+	cmd := &cobra.Command{
+		Use:   "submit SOURCE…",
+		Short: "Submit files for workers elsewhere, and print the session id",
+		Long: `Checks the files, writes the session, and prints its id alone on stdout. Workers
+(segue worker) do the rest; they must be able to open local files by the same
+path. The same command again is the same session.`,
+		Example: `  id=$(segue submit ./songs --provider mountsea --extend --continue-at 60) && segue status --watch $id`,
+		Args:    sources,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := sub.settle(cmd.Flags()); err != nil {
+				return err
+			}
+			cfg, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			return a.submit(cmd.Context(), cfg, &sub, args)
+		},
+	}
+	sub.bind(cmd.Flags())
+	return cmd
+}
+
+func (a *app) submit(ctx context.Context, cfg *config.Config, sub *submission, args []string) error {
+	s, p, err := a.inputs(ctx, cfg, sub, args, func(int, int) {})
+	if err != nil {
+		return err
+	}
+	if cfg.Redis.URL.Reveal() == "" {
+		return &failure{exitUsage, errors.New("redis.url is not set, and the embedded Redis lives only as long as its command"),
+			"segue run " + strings.Join(args, " ") + " …, or set redis.url"}
+	}
+	sys, err := a.open(ctx, cfg, a.logger(cfg, a.stderr, levelFor(cfg, slog.LevelWarn)), "segue submit")
+	if err != nil {
+		return err
+	}
+	submitted, err := a.submitTo(ctx, sys, p, s)
+	if err := errors.Join(err, sys.close()); err != nil {
+		return err
+	}
+	if submitted.Existed {
+		fmt.Fprintf(a.stderr, "note: submitted before; this is that session (--again submits anew, and pays anew)\n")
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"sessionId": submitted.SessionID, "existed": submitted.Existed, "items": len(submitted.Items)})
+	}
+	fmt.Fprintln(a.stdout, submitted.SessionID)
+	return nil
+}
+
+// submitTo submits after asking for the balance where this process can.
+func (a *app) submitTo(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session) (*enqueue.Submitted, error) {
+	acc, err := p.Account(s.Account)
+	if err != nil {
+		return nil, err
+	}
+	// A producer need not hold the key: its workers do.
+	if acc.Err() == nil && !(p.Driver == simDriver && p.BaseURL == "") {
+		if _, _, err := sys.preflight(ctx, s.Provider, s.Account); err != nil {
+			return nil, err
+		}
+	}
+	return sys.client.Submit(ctx, *s)
+}
+
+// results prints how a session ended and gives the exit code that says so.
+func (a *app) results(status *enqueue.Status) error {
+	if a.json {
+		if err := a.printJSON(status); err != nil {
+			return err
+		}
+	} else {
+		a.printStatus(status)
+	}
+	return a.verdict(status)
+}
+
+// verdict is the exit code of a session's status.
+func (a *app) verdict(status *enqueue.Status) error {
+	counts := status.Counts
+	switch {
+	case counts.Held > 0:
+		return &failure{exitHeld, fmt.Errorf("%d of %d items are held: nobody knows whether they were paid for", counts.Held, counts.Total),
+			"segue items " + status.SessionID + " shows each, and segue resolve ITEM decides"}
+	case status.Status == string(session.StatusSucceeded):
+		return nil
+	case counts.Failed > 0:
+		code := exitFailedItems
+		if denied(status) {
+			code = exitDenied
+		}
+		return &failure{code, fmt.Errorf("%d of %d items failed", counts.Failed, counts.Total), "segue retry " + status.SessionID}
+	case counts.Canceled > 0:
+		return &failure{exitFailedItems, fmt.Errorf("%d of %d items were canceled", counts.Canceled, counts.Total), "segue retry " + status.SessionID}
+	}
+	return nil
+}
+
+// denied says that every failure was the account's.
+func denied(status *enqueue.Status) bool {
+	for _, it := range status.Items {
+		if it.Status == string(session.Failed) && (it.Error == nil || it.Error.Code != string(fault.Denied)) {
+			return false
+		}
+	}
+	return true
+}
+
+// demoFolder is where the demo puts its files.
+const demoFolder = "segue-demo"

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/hibiken/asynqmon"
+
+	"github.com/segue-audio/segue/internal/config"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/redisconn"
+	"github.com/segue-audio/segue/internal/simulator"
+	"github.com/segue-audio/segue/internal/staging"
+)
+
+// listen listens on an address. Without a configured one it takes the port that
+// it had the last time, which URLs that a provider holds still name, or any.
+func listen(ctx context.Context, address, remember string) (net.Listener, error) {
+	var lc net.ListenConfig
+	if address != "" {
+		l, err := lc.Listen(ctx, "tcp", address)
+		if err != nil {
+			return nil, hinted(fault.New(fault.Internal, "segue.listen", err), "another address with --server-addr")
+		}
+		return l, nil
+	}
+	if before, err := os.ReadFile(remember); err == nil {
+		if l, err := lc.Listen(ctx, "tcp", string(before)); err == nil {
+			return l, nil
+		}
+	}
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return l, os.WriteFile(remember, []byte(l.Addr().String()), 0o600)
+}
+
+// serving is a running HTTP server.
+type serving struct {
+	url    string
+	server *http.Server
+}
+
+// serveOn serves until closed.
+func (s *system) serveOn(l net.Listener, handler http.Handler) *serving {
+	served := &serving{"http://" + l.Addr().String(), &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}}
+	go func() {
+		if err := served.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("http server stopped", slog.String("cause", err.Error()))
+		}
+	}()
+	s.closers = append(s.closers, served.close)
+	return served
+}
+
+// close lets running requests finish for a moment.
+func (s *serving) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		return s.server.Close()
+	}
+	return nil
+}
+
+// site is everything that segue serve answers.
+func (s *system) site(stage *staging.Staging) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/queues/", http.StatusFound) })
+	mux.Handle("/queues/", s.guarded(s.queuesPage()))
+	if stage != nil {
+		mux.Handle(staging.Prefix, stage)
+	}
+	// Pages of other origins must not pause a queue through somebody's browser.
+	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+// ready says whether this process can do its work: Redis answers.
+func (s *system) ready(w http.ResponseWriter, r *http.Request) {
+	if err := redisconn.Ping(r.Context(), s.rdb); err != nil {
+		http.Error(w, "redis does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// queuesPage is asynqmon.
+func (s *system) queuesPage() http.Handler {
+	monitor := asynqmon.New(asynqmon.Options{RootPath: "/queues", RedisConnOpt: sharedRedis{s}})
+	s.closers = append(s.closers, monitor.Close)
+	// Its page asks for fonts on the web; nothing of ours is fetched from outside.
+	const policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		monitor.ServeHTTP(w, r)
+	})
+}
+
+// sharedRedis hands our connection to asynqmon.
+type sharedRedis struct{ s *system }
+
+// MakeRedisClient is asynq's way of asking for a connection; asynqmon closes it.
+func (r sharedRedis) MakeRedisClient() any {
+	rdb, err := redisconn.Open(r.s.redisURL)
+	if err != nil {
+		return nil // the same URL was opened before
+	}
+	return rdb
+}
+
+var _ asynq.RedisConnOpt = sharedRedis{}
+
+// guarded asks for a token where the server can be reached from outside. A
+// browser sends it as the password of any user.
+func (s *system) guarded(next http.Handler) http.Handler {
+	if isLoopback(s.cfg.Server.Addr) {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.admits(r) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="segue", charset="UTF-8"`)
+			http.Error(w, "a token with the scope operate is needed", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// admits says whether a request carries a token with the scope operate.
+func (s *system) admits(r *http.Request) bool {
+	given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if _, password, ok := r.BasicAuth(); ok {
+		given = password
+	}
+	sum := sha256.Sum256([]byte(given))
+	admitted := false
+	for _, token := range s.cfg.Server.Tokens {
+		want := sha256.Sum256([]byte(token.Token.Reveal()))
+		same := subtle.ConstantTimeCompare(sum[:], want[:]) == 1
+		admitted = admitted || (same && token.Err() == nil && slices.Contains(token.Scopes, "operate"))
+	}
+	return admitted
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
+}
+
+// stage makes the staging that workers and servers share. Without a public URL
+// there is none, unless a provider on this very machine is all there is to reach:
+// then this process serves local files itself.
+func (s *system) stage(ctx context.Context, p config.Provider) (*staging.Staging, error) {
+	lifetime := s.cfg.Staging.Lifetime
+	if s.cfg.Server.PublicURL != "" {
+		return staging.New(s.rdb, s.cfg.Server.PublicURL, lifetime, s.log)
+	}
+	base := p.BaseURL
+	if replaced := s.baseURLs[p.Name]; replaced != "" {
+		base = replaced
+	}
+	if !onThisMachine(base) {
+		return nil, nil //nolint:nilnil // no staging is a state of its own, said above
+	}
+	l, err := listen(ctx, "", filepath.Join(s.cfg.StateDir, "files.addr"))
+	if err != nil {
+		return nil, err
+	}
+	stage, err := staging.New(s.rdb, "http://"+l.Addr().String(), lifetime, s.log)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	mux := http.NewServeMux()
+	mux.Handle(staging.Prefix, stage)
+	s.serveOn(l, mux)
+	return stage, nil
+}
+
+func onThisMachine(baseURL string) bool {
+	_, rest, _ := strings.Cut(baseURL, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	if !strings.Contains(host, ":") {
+		host += ":80"
+	}
+	return isLoopback(host)
+}
+
+// simulate runs the built-in provider in this process. It remembers its
+// operations in the state directory, so that a session that was interrupted finds
+// them again.
+func (s *system) simulate(ctx context.Context, p config.Provider, o simulator.Options) error {
+	if p.Driver != simDriver || p.BaseURL != "" {
+		return nil
+	}
+	dir := filepath.Join(s.cfg.StateDir, "sim")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	o.Journal = filepath.Join(dir, "journal.jsonl")
+	sim, err := simulator.New(o)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, sim.Close)
+	l, err := listen(ctx, "", filepath.Join(dir, "addr"))
+	if err != nil {
+		return err
+	}
+	served := s.serveOn(l, sim.Handler())
+	s.baseURLs[p.Name] = served.url + "/mountsea"
+	s.allow = append(s.allow, l.Addr().String())
+	return nil
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/fault"
+)
+
+// with opens the system for a command that only reads or decides.
+func (a *app) with(cmd *cobra.Command, args []string, do func(ctx context.Context, sys *system) error) error {
+	cfg, err := a.load(cmd)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	sys, err := a.open(ctx, cfg, a.logger(cfg, a.stderr, levelFor(cfg, slog.LevelError)), strings.TrimSpace(cmd.CommandPath()+" "+strings.Join(args, " ")))
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(ctx, sys), sys.close())
+}
+
+// unknownSession adds where to look.
+func unknownSession(err error) error {
+	if fault.CodeOf(err) == fault.NotFound {
+		return hinted(err, "segue sessions")
+	}
+	return err
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	var watch bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "status SESSION",
+		Short: "Show where a session is",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.status(ctx, sys, args[0], watch, timeout) })
+		},
+	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "stay until it is over; the exit code is that of run")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "with --watch: stop waiting after this long, with exit code 6 (0: never)")
+	return cmd
+}
+
+func (a *app) status(ctx context.Context, sys *system, id string, watch bool, timeout time.Duration) error {
+	if watch {
+		screen := a.screen()
+		defer screen.close()
+		watching, cancel := ctx, func() {}
+		if timeout > 0 {
+			watching, cancel = context.WithTimeout(ctx, timeout)
+		}
+		defer cancel()
+		err := a.watch(watching, sys, id, screen)
+		switch {
+		case errors.Is(err, context.Canceled):
+			return &failure{exitInterrupted, errors.New("stopped watching; the session goes on"), "segue status " + id}
+		case errors.Is(err, context.DeadlineExceeded):
+			return &failure{exitTimeout, errors.New("the time is up; the session goes on"), "segue status " + id}
+		case err != nil:
+			return unknownSession(err)
+		}
+		screen.close()
+	}
+	status, err := sys.client.Status(ctx, id)
+	if err != nil {
+		return unknownSession(err)
+	}
+	if watch {
+		return a.results(status)
+	}
+	if a.json {
+		return a.printJSON(status)
+	}
+	a.printStatus(status)
+	return nil
+}
+
+func (a *app) sessionsCommand() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "sessions",
+		Short: "List sessions, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.sessions(ctx, sys, limit) })
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
+	return cmd
+}
+
+func (a *app) sessions(ctx context.Context, sys *system, limit int) error {
+	if limit < 1 {
+		return usage("--limit is %d; it is 1 or more", limit)
+	}
+	ids, err := sys.store.Recent(ctx, limit)
+	if err != nil {
+		return err
+	}
+	all := make([]*enqueue.Status, 0, len(ids))
+	for _, id := range ids {
+		status, err := sys.client.Progress(ctx, id)
+		if errors.Is(err, enqueue.ErrNotFound) {
+			continue // a submission that was cut off before its session was written
+		}
+		if err != nil {
+			return err
+		}
+		all = append(all, status)
+	}
+	if a.json {
+		return a.printJSON(all)
+	}
+	t := a.table("session", "name", "account", "status", "files", "done", "failed", "held")
+	for _, s := range all {
+		done := s.Counts.Total - s.Counts.Waiting
+		t.AppendRow(table.Row{s.SessionID, s.Name, s.Provider + "/" + s.Account, s.Status, s.Counts.Total, done, s.Counts.Failed, s.Counts.Held})
+	}
+	t.Render()
+	return nil
+}
+
+func (a *app) itemsCommand() *cobra.Command {
+	var only string
+	cmd := &cobra.Command{
+		Use:   "items SESSION",
+		Short: "List a session's items, with what is known of each and what to do",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.items(ctx, sys, args[0], only) })
+		},
+	}
+	cmd.Flags().StringVar(&only, "status", "", "only items with this status: queued, sending, running, waiting, held, succeeded, failed, canceled")
+	return cmd
+}
+
+func (a *app) items(ctx context.Context, sys *system, id, only string) error {
+	status, err := sys.client.Status(ctx, id)
+	if err != nil {
+		return unknownSession(err)
+	}
+	kept := status.Items[:0]
+	for _, it := range status.Items {
+		if only == "" || it.Status == only {
+			kept = append(kept, it)
+		}
+	}
+	status.Items = kept
+	if a.json {
+		return a.printJSON(kept)
+	}
+	a.printItems(status)
+	for _, it := range kept {
+		if it.Status == "held" {
+			fmt.Fprintf(a.stdout, "\n%s is held. Look at the provider's own list of operations, then one of:\n"+
+				"  segue resolve %s --operation ID   it was accepted, as ID: costs nothing more\n"+
+				"  segue resolve %s --resubmit       it was not: sends it again, and pays again if it was\n"+
+				"  segue resolve %s --abandon        give it up\n", it.Source, it.ItemID, it.ItemID, it.ItemID)
+		}
+	}
+	return nil
+}
+
+func (a *app) resultsCommand() *cobra.Command {
+	var out, format string
+	cmd := &cobra.Command{
+		Use:   "results SESSION",
+		Short: "List a session's archived files and audioIds, or copy the files",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if format != "csv" && format != "json" && format != "" {
+				return usage("--format is %q; it is csv or json", format)
+			}
+			return a.with(cmd, args, func(ctx context.Context, sys *system) error {
+				return a.sessionResults(ctx, sys, args[0], out, format)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "copy the files into this directory")
+	cmd.Flags().StringVar(&format, "format", "", "csv or json report instead of a table")
+	return cmd
+}
+
+func (a *app) sessionResults(ctx context.Context, sys *system, id, out, format string) error {
+	status, err := sys.client.Status(ctx, id)
+	if err != nil {
+		return unknownSession(err)
+	}
+	if out != "" {
+		if err := copyResults(status, out); err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.json || format == "json":
+		return a.printJSON(status)
+	case format == "csv":
+		return a.resultsCSV(status)
+	}
+	a.printStatus(status)
+	return nil
+}
+
+// copyResults copies every archived file, and points the status at the copies.
+func copyResults(status *enqueue.Status, out string) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	for i := range status.Items {
+		for t := range status.Items[i].Tracks {
+			track := &status.Items[i].Tracks[t]
+			if track.File == "" {
+				continue
+			}
+			to := filepath.Join(out, filepath.Base(track.File))
+			if err := copyFile(track.File, to); err != nil {
+				return fmt.Errorf("copy %s: %w", track.File, bare(err))
+			}
+			track.File = to
+		}
+	}
+	return nil
+}
+
+// copyFile writes the whole file or nothing under its name.
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }() // read only
+	part, err := os.CreateTemp(filepath.Dir(to), ".segue-*.part")
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(part, source)
+	err = errors.Join(err, part.Chmod(0o644), part.Close())
+	if err == nil {
+		err = os.Rename(part.Name(), to)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(part.Name()))
+	}
+	return nil
+}
+
+func (a *app) resultsCSV(status *enqueue.Status) error {
+	w := csv.NewWriter(a.stdout)
+	rows := [][]string{{"index", "source", "sha256", "status", "clip_id", "audio_id", "title", "seconds", "file", "credits", "error_code", "error"}}
+	for _, it := range status.Items {
+		base := []string{strconv.Itoa(it.Index), it.Source, it.SHA256, it.Status, it.ClipID}
+		tail := []string{strconv.FormatFloat(it.Credits, 'g', -1, 64), "", ""}
+		if it.Error != nil {
+			tail[1], tail[2] = it.Error.Code, it.Error.Reason
+		}
+		if len(it.Tracks) == 0 {
+			rows = append(rows, append(append(base, "", "", "", ""), tail...))
+		}
+		for n, track := range it.Tracks {
+			if n > 0 {
+				tail = []string{"0", tail[1], tail[2]} // an item's credits are counted once
+			}
+			columns := append([]string(nil), base...)
+			columns = append(columns, track.AudioID, track.Title, strconv.FormatFloat(track.DurationSeconds, 'f', -1, 64), track.File)
+			rows = append(rows, append(columns, tail...))
+		}
+	}
+	return w.WriteAll(rows)
+}

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/handlers"
+	"github.com/segue-audio/segue/internal/account"
+	"github.com/segue-audio/segue/internal/archive"
+	"github.com/segue-audio/segue/internal/audio"
+	"github.com/segue-audio/segue/internal/config"
+	"github.com/segue-audio/segue/internal/egress"
+	"github.com/segue-audio/segue/internal/embedded"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/provider/rest"
+	"github.com/segue-audio/segue/internal/queue"
+	"github.com/segue-audio/segue/internal/redisconn"
+	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/internal/staging"
+)
+
+// simDriver is the built-in simulated provider.
+const simDriver = "sim"
+
+// system is the parts of Segue, put together over one Redis.
+type system struct {
+	app      *app
+	cfg      *config.Config
+	log      *slog.Logger
+	rdb      redis.UniversalClient
+	redisURL string
+	embedded *embedded.Redis // nil when the Redis is somebody else's
+	store    *session.Store
+	queue    *queue.Queue
+	client   *enqueue.Client
+	accounts *account.Pool
+	outside  *http.Client // for URLs that come from outside
+	calls    *http.Client // for provider APIs
+
+	mu       sync.Mutex
+	archives map[string]archive.Archive
+	// allow are private hosts that results may come from although nobody
+	// configured them: our own simulator's.
+	allow []string
+	// baseURLs replace those of the configuration: our own simulator's.
+	baseURLs map[string]string
+	closers  []func() error
+}
+
+// open connects to Redis, or starts the embedded one, and puts the parts
+// together. Whoever opens a system closes it.
+func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, command string) (*system, error) {
+	s := &system{
+		app: a, cfg: cfg, log: log,
+		archives: map[string]archive.Archive{}, baseURLs: map[string]string{},
+		calls: &http.Client{Transport: rest.Transport()},
+		allow: append([]string(nil), cfg.Security.AllowPrivateHosts...),
+	}
+	redis.SetLogger(redisLog{log})
+	if err := s.connect(ctx, command); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.store = session.NewStore(s.rdb)
+	s.queue = queue.New(s.rdb)
+	s.client = enqueue.NewFromRedis(s.rdb)
+	s.accounts = account.NewPool(s.openAccount)
+	if s.embedded != nil {
+		// Whoever used this Redis before is gone: the lock says so.
+		if err := s.store.ForgetWorkers(ctx); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	return s, nil
+}
+
+func (s *system) connect(ctx context.Context, command string) error {
+	url := s.cfg.Redis.URL.Reveal()
+	if url == "" {
+		server, err := embedded.Start(ctx, embedded.Options{
+			Dir: s.cfg.StateDir, Command: command, Log: s.log,
+		})
+		if err != nil {
+			return err
+		}
+		s.embedded = server
+		s.closers = append(s.closers, server.Close)
+		url = server.URL()
+	}
+	rdb, err := redisconn.Open(url)
+	if err != nil {
+		return err
+	}
+	s.rdb, s.redisURL = rdb, url
+	s.closers = append(s.closers, rdb.Close)
+	if err := redisconn.Ping(ctx, rdb); err != nil {
+		return hinted(err, "redis-cli ping, and look at redis.url in segue config print")
+	}
+	return nil
+}
+
+// close closes what was opened, the last first.
+func (s *system) close() error {
+	var all []error
+	for n := len(s.closers) - 1; n >= 0; n-- {
+		all = append(all, s.closers[n]())
+	}
+	s.closers = nil
+	return errors.Join(all...)
+}
+
+// openAccount makes the account that a session is bound to.
+func (s *system) openAccount(providerName, accountName string) (*account.Account, error) {
+	p, err := s.cfg.Provider(providerName)
+	if err != nil {
+		return nil, err
+	}
+	acc, err := p.Account(accountName)
+	if err != nil {
+		return nil, err
+	}
+	if err := acc.Err(); err != nil {
+		return nil, err
+	}
+	info, err := s.info(p)
+	if err != nil {
+		return nil, err
+	}
+	driver, err := s.app.providers.Open(p.Driver, provider.Config{
+		BaseURL: cmp.Or(s.baseURLs[p.Name], p.BaseURL), StagingURL: p.StagingURL, CreditsURL: p.CreditsURL,
+		APIKey: cmp.Or(acc.APIKey.Reveal(), p.Name), WebhookKey: acc.WebhookKey.Reveal(),
+		HTTP: s.calls,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &account.Account{Provider: p.Name, Name: acc.Name, Info: info, Driver: driver}, nil
+}
+
+// info is what is known of a provider, with the configuration's overrides.
+func (s *system) info(p config.Provider) (provider.Info, error) { return s.app.info(p) }
+
+func (a *app) info(p config.Provider) (provider.Info, error) {
+	info, err := a.providers.Info(p.Driver)
+	if err != nil {
+		return info, err
+	}
+	info.Name = p.Name
+	info.Prices.Upload, info.Prices.Extend = p.Credits.Upload, p.Credits.Extend
+	info.Poll = provider.Polling{Min: p.Poll.Min, Max: p.Poll.Max, Deadline: p.Poll.Deadline}
+	models := append([]provider.Model(nil), info.Models...)
+	for name, override := range p.Models {
+		models = overrideModel(models, name, override)
+	}
+	info.Models = models
+	return info, nil
+}
+
+// overrideModel changes a model of the table, or adds one.
+func overrideModel(models []provider.Model, name string, o config.Model) []provider.Model {
+	for n := range models {
+		if m := &models[n]; m.Name == name {
+			m.MaxPrompt = cmp.Or(o.MaxPrompt, m.MaxPrompt)
+			m.MaxStyle = cmp.Or(o.MaxStyle, m.MaxStyle)
+			m.MaxTitle = cmp.Or(o.MaxTitle, m.MaxTitle)
+			m.MaxUpload = cmp.Or(o.MaxUpload, m.MaxUpload)
+			return models
+		}
+	}
+	return append(models, provider.Model{Name: name, MaxPrompt: o.MaxPrompt, MaxStyle: o.MaxStyle, MaxTitle: o.MaxTitle, MaxUpload: o.MaxUpload})
+}
+
+// egressClient is made when it is first needed, when all allowed hosts are known.
+func (s *system) egressClient() (*http.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outside != nil {
+		return s.outside, nil
+	}
+	client, err := egress.Client(s.allow)
+	s.outside = client
+	return client, err
+}
+
+// archiveAt opens an archive once; the empty URL is the configured one.
+func (s *system) archiveAt(url string) (archive.Archive, error) {
+	url = cmp.Or(url, s.cfg.Archive.URL)
+	client, err := s.egressClient()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if opened, ok := s.archives[url]; ok {
+		return opened, nil
+	}
+	opened, err := archive.Open(url, archive.Options{HTTP: client, Probe: probeKept, Log: s.log})
+	if err == nil {
+		s.archives[url] = opened
+	}
+	return opened, err
+}
+
+func probeKept(ctx context.Context, path string) (archive.Probed, error) {
+	info, err := audio.ProbeFile(ctx, path)
+	if err != nil {
+		return archive.Probed{}, err
+	}
+	return archive.Probed{
+		Format: string(info.Format), Duration: info.Duration, Size: info.Size, SHA256: info.SHA256, Problem: info.Problem,
+	}, nil
+}
+
+// workerName is this process's name in claims and heartbeats.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:6])
+}
+
+// handlers puts together what a worker executes. stage may be nil.
+func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
+	h := &handlers.Handlers{
+		Store: s.store, Queue: s.queue, Accounts: s.accounts,
+		Probe: s.probeSource, Archive: s.archiveAt,
+		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp,
+	}
+	if stage != nil {
+		h.Stage = func(ctx context.Context, src session.Source) (string, error) { return stageSource(ctx, stage, src) }
+	}
+	return h
+}
+
+// stageSource gives a local file a URL. A file that was changed after it was
+// submitted is not what was submitted.
+func stageSource(ctx context.Context, stage *staging.Staging, src session.Source) (string, error) {
+	info, err := os.Stat(src.Path)
+	if err != nil {
+		return "", fault.Uncharged(fault.Invalid, "segue.stage", fmt.Errorf("%s cannot be read by this worker: %w", src.Name, bare(err)))
+	}
+	if info.Size() != src.Size || (src.ModTime != 0 && info.ModTime().UnixNano() != src.ModTime) {
+		return "", fault.Uncharged(fault.Invalid, "segue.stage", fmt.Errorf("%s was changed after it was submitted", src.Name))
+	}
+	return stage.URL(ctx, staging.File{
+		Path: src.Path, Size: info.Size(), ModTime: info.ModTime(), Name: filepath.Base(src.Path), SHA256: src.SHA256,
+	})
+}
+
+// bare is a file error without its path, which the sentence names already.
+func bare(err error) error {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// work runs a worker until ctx ends.
+func (s *system) work(ctx context.Context, stage *staging.Staging) error {
+	c := s.cfg.Worker.Concurrency
+	concurrency := handlers.Concurrency{Upload: c.Upload, Fetch: c.Fetch, Calls: c.Calls}
+	return s.handlers(stage).Work(ctx, s.rdb, concurrency, s.cfg.Worker.Drain)
+}
+
+// durable refuses to spend real credits while Redis would forget.
+func (s *system) durable(p config.Provider, accepted bool) error {
+	if s.embedded == nil || s.embedded.Durable() || accepted || p.Driver == simDriver {
+		return nil
+	}
+	return &failure{exitOther, errors.New("no redis-server is installed, and the stand-in forgets up to a second of what was paid for when it is killed"),
+		"install redis-server, or set redis.url, or accept the risk with --accept-volatile"}
+}
+
+// redisLog sends go-redis's log to ours.
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, fmt.Sprintf(format, args...), slog.String("from", "go-redis"))
+}
+
+// preflight asks for the account's balance: it is free, and shows a wrong key
+// before anything is sent. A provider that is down is not an obstacle: items wait.
+func (s *system) preflight(ctx context.Context, providerName, accountName string) (credits float64, known bool, err error) {
+	acc, err := s.accounts.Get(providerName, accountName)
+	if err != nil {
+		return 0, false, hinted(err, "segue config print shows where each key comes from")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	credits, err = acc.Driver.Credits(ctx)
+	switch fault.CodeOf(err) {
+	case "":
+		return credits, true, nil
+	case fault.Denied:
+		return 0, false, hinted(fault.Uncharged(fault.Denied, "segue.preflight",
+			fmt.Errorf("provider %s does not accept the key of account %s", providerName, accountName)),
+			"set the right key (segue config print shows where it comes from), then the same command again")
+	case fault.Canceled:
+		return 0, false, err
+	case fault.Invalid, fault.NotFound, fault.Rejected, fault.Conflict, fault.Exhausted, fault.Unavailable, fault.Timeout, fault.Malformed, fault.Pending, fault.Internal:
+	}
+	fmt.Fprintf(s.app.stderr, "note: the balance of %s/%s is not known: %s\n", providerName, accountName, sentence(err))
+	return 0, false, nil
+}
