@@ -64,8 +64,8 @@ type Options struct {
 	PublicURL string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// HTTP downloads sources as a provider would; nil is a plain client with a
-	// limit of 30 s.
+	// HTTP downloads sources as a provider would; nil is a client of its own
+	// with a limit of 30 s, which ignores the proxies of the environment.
 	HTTP *http.Client
 	// NoFetch believes every audio URL without downloading it: lengths are
 	// then taken to be three minutes and hashes stay unknown.
@@ -126,7 +126,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{Timeout: 30 * time.Second}
+		o.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: o.Fetchers, IdleConnTimeout: 10 * time.Second}}
 	}
 	return o
 }

@@ -141,12 +141,13 @@ func (s *Simulator) Seed() int64 { return s.opts.Seed }
 // their ends are a matter of the clock.
 func (s *Simulator) Settle(ctx context.Context) error { return s.fetch.settle(ctx) }
 
-// Close stops the downloads and closes the journal. Requests that are still
+// Close stops the downloads, closes their idle connections and the journal. Requests that are still
 // being served are released from any delay; with a journal, later ones that
 // would change anything are refused. Calling it again is harmless.
 func (s *Simulator) Close() error {
 	s.cancel()
 	s.fetch.wait()
+	s.opts.HTTP.CloseIdleConnections()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.journal.close()
