@@ -53,6 +53,8 @@ type Item struct {
 	Key string
 	// Extend is how this item is continued where it differs from its session.
 	Extend *Extend
+	// UploadOnly keeps this item from being extended though its session is.
+	UploadOnly bool
 	// Known is what the producer knows of the file. Workers find out what is not
 	// said, before anything is paid for.
 	Known Audio
@@ -194,6 +196,6 @@ func (i *Item) item(sessionExtends bool) (session.Item, error) {
 		}
 		src.Path = path
 	}
-	extend := sessionExtends || i.Extend != nil
+	extend := (sessionExtends || i.Extend != nil) && !i.UploadOnly
 	return session.NewItem(src, session.PlanFor(extend), i.Extend.params()), nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -239,10 +240,14 @@ func itemOf(in source.Inspected, sub *submission) enqueue.Item {
 	} else {
 		item.Source, item.Name = in.URL, in.Source
 	}
-	if in.Overrides.IsZero() {
-		return item
+	extend := sub.extend
+	set(&extend, in.Overrides.Extend)
+	switch {
+	case extend && (!sub.extend || !in.Overrides.IsZero()):
+		item.Extend = overridden(sub.params, in.Overrides)
+	case !extend:
+		item.UploadOnly = true
 	}
-	item.Extend = overridden(sub.params, in.Overrides)
 	return item
 }
 
@@ -278,8 +283,9 @@ func set[T any](to, from *T) {
 // check holds one item to what is known of the provider.
 func check(info provider.Info, s *enqueue.Session, item *enqueue.Item, in source.Inspected) []source.Finding {
 	reasons := info.CheckAudio(provider.Audio{Format: in.Probed.Format, Size: in.Probed.Size, Duration: in.Probed.Duration})
+	reasons = append(reasons, sessionWide(in.Overrides)...)
 	extend := item.Extend
-	if extend == nil {
+	if extend == nil && !item.UploadOnly {
 		extend = s.Extend
 	}
 	switch {
@@ -293,6 +299,22 @@ func check(info provider.Info, s *enqueue.Session, item *enqueue.Item, in source
 		findings[n] = source.Finding{Origin: in.Origin, Source: in.Source, Reason: reason, Code: fault.Invalid}
 	}
 	return findings
+}
+
+// sessionWide are a row's columns that belong to a whole session: one session has
+// one account (P4), one place for its results and one policy.
+func sessionWide(o source.Overrides) []string {
+	var reasons []string
+	for column, given := range map[string]bool{
+		"provider": o.Provider != nil, "account": o.Account != nil, "name": o.Name != nil, "out": o.Out != nil,
+		"archive": o.Archive != nil, "on-unknown": o.OnUnknown != nil, "budget": o.Budget != nil, "notify": o.Notify != nil,
+	} {
+		if given {
+			reasons = append(reasons, column+" holds for a whole session: give it as a flag, and submit rows that differ in it apart")
+		}
+	}
+	slices.Sort(reasons)
+	return reasons
 }
 
 // paramsOf are the parameters as the worker will see them.
@@ -347,7 +369,7 @@ func keyOf(s *enqueue.Session) (string, error) {
 	err := enc.Encode([]any{s.Provider, s.Account, s.Name, s.Extend, s.OnUnknown, s.Archive})
 	for n := range s.Items {
 		item := &s.Items[n]
-		err = errors.Join(err, enc.Encode([]any{item.Source, item.Known.SHA256, item.Extend}))
+		err = errors.Join(err, enc.Encode([]any{item.Source, item.Known.SHA256, item.Extend, item.UploadOnly}))
 	}
 	return "command:" + hex.EncodeToString(sum.Sum(nil)), err
 }

@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	// Schedules name time zones, and a container has no list of them.
+	_ "time/tzdata"
 )
 
 func main() { os.Exit(realMain()) }
