@@ -36,5 +36,8 @@
 // the next Start. The other way round is refused: starting empty beside an
 // append-only file would forget what was paid for.
 //
-// Everything lives in one private folder, Options.Dir/redis.
+// Everything lives in one private folder, Options.Dir/redis. The server is out
+// of reach of a terminal's Ctrl-C, so that workers can drain against it; a
+// supervisor that signals every process of a service, as systemd does by
+// default, must be told to signal the main one alone (KillMode=mixed).
 package embedded

@@ -1,3 +1,5 @@
+//go:build unix
+
 package embedded
 
 import (
@@ -25,7 +27,7 @@ func TestSaveSeesAStateBetweenTwoCommands(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	script := redis.NewScript(`redis.call('RPUSH', 'a', redis.call('LPOP', 'b') or redis.call('LPOP', 'a'))`)
 	ways := []func() error{
-		func() error { return client.RPopLPush(ctx, "a", "b").Err() },
+		func() error { return client.LMove(ctx, "a", "b", "right", "left").Err() },
 		func() error { return script.Run(ctx, client, nil).Err() },
 		func() error {
 			_, err := client.TxPipelined(ctx, func(p redis.Pipeliner) error {

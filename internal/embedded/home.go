@@ -44,12 +44,15 @@ func openHome(root string) (home, error) {
 
 func (h home) path(name string) string { return filepath.Join(h.dir, name) }
 
-// socket gives the path to listen on. When the home's own is too long for the
-// system, it is in a new private folder among the temporary files, which
-// removeSocket removes.
+// socket gives the path to listen on, free of what a killed process left there.
+// When the home's own is too long for the system, it is in a new private folder
+// among the temporary files, which removeSocket removes.
 func (h home) socket() (string, error) {
 	const op = "embedded.Start"
 	if path := h.path("redis.sock"); len(path) <= socketLimit {
+		if err := h.removeSocket(path); err != nil {
+			return "", fault.New(fault.Internal, op, err)
+		}
 		return path, nil
 	}
 	dir, err := os.MkdirTemp("", socketFolder)

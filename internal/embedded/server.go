@@ -231,10 +231,11 @@ func (s *server) lastWords() string {
 	if size, err := file.Seek(0, io.SeekEnd); err == nil {
 		_, _ = file.Seek(max(0, size-most), io.SeekStart)
 	}
-	text, err := io.ReadAll(io.LimitReader(file, most))
-	if err != nil || len(strings.TrimSpace(string(text))) == 0 {
+	content, err := io.ReadAll(io.LimitReader(file, most))
+	text := strings.TrimSpace(string(content))
+	if err != nil || text == "" {
 		return ""
 	}
-	tail := strings.Split(strings.TrimSpace(string(text)), "\n")
+	tail := strings.Split(text, "\n")
 	return "; its log ends: " + strings.Join(tail[max(0, len(tail)-lines):], " | ")
 }
