@@ -93,6 +93,9 @@ func (h *Handlers) begin(ctx context.Context, ref tasks.Step, want session.State
 		return nil, err
 	}
 	it := &work.Item
+	if it.Since == 0 {
+		it.Since = work.Now.UnixMilli() // a first step's time begins with its first attempt
+	}
 	mine := string(it.Step) == ref.Name && it.Generation == ref.Generation && it.Rescue == ref.Rescue
 	switch {
 	case !mine || it.State == session.Held || it.State.Ended():

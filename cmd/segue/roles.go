@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/segue-audio/segue/internal/config"
+	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/staging"
 )
 
@@ -97,6 +98,8 @@ func (a *app) playOn(ctx context.Context, sys *system, r roles) error {
 	if err := sys.mayWork(r); err != nil {
 		return err
 	}
+	ctx, release := sys.lifetime(ctx)
+	defer release()
 	stage, err := sys.sharedStage(ctx)
 	if err != nil {
 		return err
@@ -114,7 +117,11 @@ func (a *app) playOn(ctx context.Context, sys *system, r roles) error {
 		sys.log.Info("server stopping")
 		return nil
 	}
-	return sys.work(ctx, stage)
+	err = sys.work(ctx, stage)
+	if cause := context.Cause(ctx); fault.CodeOf(cause) == fault.Unavailable {
+		return errors.Join(cause, err)
+	}
+	return err
 }
 
 // mayWork checks what a worker needs before it takes its first task: it refuses

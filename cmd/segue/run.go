@@ -158,6 +158,8 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 		screen.say("workers are serving the queues; this terminal only watches")
 		return a.interrupted(a.watch(watching, sys, id, screen), id)
 	}
+	watching, release := sys.lifetime(watching)
+	defer release()
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	stage, err := sys.stageFor(ctx, p)
@@ -167,6 +169,9 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 	worked := make(chan error, 1)
 	go func() { worked <- sys.work(working, stage) }()
 	err = a.watch(watching, sys, id, screen)
+	if cause := context.Cause(watching); err != nil && fault.CodeOf(cause) == fault.Unavailable {
+		err = cause
+	}
 	if err != nil {
 		screen.say("stopping: letting running steps finish (at most %s)…", sys.cfg.Worker.Drain)
 	}

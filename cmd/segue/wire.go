@@ -111,6 +111,23 @@ func (s *system) connect(ctx context.Context, command string) error {
 	return nil
 }
 
+// lifetime is a context that also ends when the embedded Redis dies under us:
+// nothing can be recorded any more, so nothing more may be sent.
+func (s *system) lifetime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.embedded == nil {
+		return context.WithCancel(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-s.embedded.Done():
+			cancel(hinted(s.embedded.Err(), "the same command again, when there is room on the disk"))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
 // close closes what was opened, the last first.
 func (s *system) close() error {
 	var all []error

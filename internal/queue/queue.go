@@ -21,14 +21,22 @@ import (
 
 // Queue puts tasks on the queues of one Redis. It is safe for concurrent use.
 type Queue struct {
-	client    *asynq.Client
+	rdb       redis.UniversalClient
+	client    atomic.Pointer[asynq.Client]
 	inspector *asynq.Inspector
 }
 
 // New returns a Queue over a client that it does not own.
 func New(rdb redis.UniversalClient) *Queue {
-	return &Queue{asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)}
+	q := &Queue{rdb: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
+	q.forget()
+	return q
 }
+
+// forget makes the next Put tell Redis of its queue again. A client of asynq's
+// tells it once: if asynq's keys were lost since, its inspector does not believe
+// that the queue exists, whatever is on it.
+func (q *Queue) forget() { q.client.Store(asynq.NewClientFromRedisClient(q.rdb)) }
 
 // Put enqueues a task, to run after a delay. A task whose id is there already is
 // there already: that is success. asynq also answers so when it did enqueue the
@@ -44,7 +52,7 @@ func (q *Queue) Put(ctx context.Context, task tasks.Task, delay time.Duration) e
 	if delay > 0 {
 		opts = append(opts, asynq.ProcessIn(delay))
 	}
-	_, err := q.client.EnqueueContext(ctx, asynq.NewTask(task.Type, task.Payload), opts...)
+	_, err := q.client.Load().EnqueueContext(ctx, asynq.NewTask(task.Type, task.Payload), opts...)
 	switch {
 	case err == nil, errors.Is(err, asynq.ErrTaskIDConflict):
 		return nil
@@ -93,7 +101,10 @@ const (
 func (q *Queue) Find(task tasks.Task) (Place, error) {
 	info, err := q.inspector.GetTaskInfo(task.Policy.Queue, task.ID)
 	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+	case errors.Is(err, asynq.ErrQueueNotFound):
+		q.forget()
+		return Gone, nil
+	case errors.Is(err, asynq.ErrTaskNotFound):
 		return Gone, nil
 	case err != nil:
 		return Gone, fault.New(fault.Unavailable, "queue.Find", err)
