@@ -9,6 +9,9 @@ const (
 	// flacWork bounds the bytes run through the checksum while the last frame
 	// is looked for: a crafted end may be full of what looks like headers.
 	flacWork = 4 * flacTailMax
+	// flacKept bounds the headers that are kept of such an end: the last ones.
+	// A real end has a few hundred, chance included.
+	flacKept = 1 << 15
 )
 
 // flacFrame is what a frame's header says about its place in the stream.
@@ -75,6 +78,9 @@ func flacFrames(end []byte, about flacInfo) []flacFrame {
 		at += i
 		if frame, ok := readFlacFrame(end[at:], about); ok {
 			frame.at = at
+			if len(frames) == 2*flacKept {
+				frames = frames[:copy(frames, frames[flacKept:])]
+			}
 			frames = append(frames, frame)
 		}
 	}

@@ -183,8 +183,8 @@ func (m *mp4) enter(kind string, end int64, depth int) {
 	case "moof":
 		m.pieces = true
 	case "trak":
-		m.track = &mp4Track{}
 		if len(m.tracks) < mp4Tracks {
+			m.track = &mp4Track{}
 			m.tracks = append(m.tracks, m.track)
 		}
 	case "traf":
@@ -250,6 +250,8 @@ func (m *mp4) report(in *Info) error {
 		return errors.New("there is no audio in this MP4 file")
 	case t.protected:
 		return errors.New("the sound of this file is copy-protected (DRM)")
+	case !m.cut && (t.codec == "" || t.scale == 0):
+		return errors.New("the index (moov) of this MP4 file is damaged: it does not say what sound is inside")
 	}
 	in.Codec, in.SampleRate, in.Channels, in.Bits = t.codec, t.sampleRate(), t.channels, t.bits
 	m.measure(in, t)
