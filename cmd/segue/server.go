@@ -46,7 +46,15 @@ func listen(ctx context.Context, address, remember string) (net.Listener, error)
 	if err != nil {
 		return nil, err
 	}
-	return l, os.WriteFile(remember, []byte(l.Addr().String()), 0o600)
+	// Where Redis is somebody else's, nothing has made the state directory yet.
+	err = os.MkdirAll(filepath.Dir(remember), 0o700)
+	if err == nil {
+		err = os.WriteFile(remember, []byte(l.Addr().String()), 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 // serving is a running HTTP server.
