@@ -118,13 +118,25 @@ func (c *Client) Close() error {
 }
 
 // Seal says that no more items will come. A session completes only when it is
-// sealed; sealing one twice is harmless.
+// sealed; sealing one twice is harmless. Submit seals what it was not told to
+// leave open: a session whose submission was cut off is ErrConflict.
 func (c *Client) Seal(ctx context.Context, id string) error {
-	completion, err := c.store.Seal(ctx, id)
+	current, err := c.store.Session(ctx, id)
 	if err != nil {
 		return translate(err)
 	}
-	return translate(c.settle(ctx, id, completion))
+	if !current.Ready {
+		return cutOff(id)
+	}
+	return translate(c.seal(ctx, id))
+}
+
+func (c *Client) seal(ctx context.Context, id string) error {
+	completion, err := c.store.Seal(ctx, id)
+	if err != nil {
+		return err
+	}
+	return c.settle(ctx, id, completion)
 }
 
 // settle enqueues what follows a completion that a producer's call brought
@@ -158,10 +170,12 @@ func (c *Client) Wait(ctx context.Context, id string) (*Status, error) {
 		case <-timer.C:
 		}
 		current, err := c.store.Session(ctx, id)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
 			return nil, translate(err)
-		}
-		if current.Status().Over() {
+		case current.Status().Over():
 			return c.Status(ctx, id)
 		}
 		timer.Reset(pause)
@@ -175,6 +189,9 @@ const cancelBatch = 16
 // a provider has already accepted is followed to its end and kept. Canceling
 // twice is harmless.
 func (c *Client) Cancel(ctx context.Context, id string) (*Status, error) {
+	if !session.ValidID(id) {
+		return nil, fmt.Errorf("%w: there is no session %q", ErrNotFound, id)
+	}
 	completion, err := c.store.Cancel(ctx, id)
 	if err != nil {
 		return nil, translate(err)
@@ -213,8 +230,12 @@ func (c *Client) endQueued(ctx context.Context, id string) error {
 	})
 }
 
-// translate gives an error its public kind.
+// translate gives an error its public kind. A caller who ended its own context
+// learns just that: it did not cancel a session.
 func translate(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
 	kind := error(nil)
 	switch fault.CodeOf(err) {
 	case "":

@@ -105,7 +105,16 @@ type Extend struct {
 // defaultAccount is the account of a session that names none.
 const defaultAccount = "main"
 
-// check lists everything that is wrong with a session whatever its provider.
+// Check says what is wrong with a session whatever its provider, without asking
+// anybody: nil, or an *InvalidError with every finding. Submit begins with it.
+func (s *Session) Check() error {
+	if findings := s.check(); len(findings) > 0 {
+		return &InvalidError{findings}
+	}
+	return nil
+}
+
+// check lists everything that is wrong with a session.
 func (s *Session) check() []string {
 	var findings []string
 	if s.Provider == "" {
@@ -154,15 +163,29 @@ func checkSource(source string) string {
 }
 
 func (e *Extend) check(name string) []string {
-	switch {
-	case e == nil:
+	if e == nil {
 		return nil
-	case e.ContinueAt == 0:
-		return []string{name + ": continue-at is 0; it is a number of seconds from the beginning, or negative from the end"}
-	case math.IsNaN(e.ContinueAt) || math.IsInf(e.ContinueAt, 0):
-		return []string{name + ": continue-at is no number"}
 	}
-	return nil
+	var findings []string
+	switch {
+	case e.ContinueAt == 0:
+		findings = append(findings, name+": continue-at is 0; it is a number of seconds from the beginning, or negative from the end")
+	case math.IsNaN(e.ContinueAt) || math.IsInf(e.ContinueAt, 0):
+		findings = append(findings, name+": continue-at is no number")
+	}
+	for _, weight := range []struct {
+		name  string
+		value *float64
+	}{
+		{"style-weight", e.StyleWeight},
+		{"weirdness-constraint", e.WeirdnessConstraint},
+		{"audio-weight", e.AudioWeight},
+	} {
+		if v := weight.value; v != nil && (math.IsNaN(*v) || *v < 0 || *v > 1) {
+			findings = append(findings, fmt.Sprintf("%s: %s is %v; it is 0 to 1", name, weight.name, *v))
+		}
+	}
+	return findings
 }
 
 // params are the domain's own words for an Extend.

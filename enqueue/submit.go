@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,10 +48,12 @@ const (
 
 // Submit writes a session and its items and, when all of them are in, starts the
 // work. On an error nothing was started and nothing will be paid for; the answers
-// say how far it came, and submitting again with the same Key completes it.
+// say how far it came, and submitting again with the same Key completes it. One
+// doubt remains: when the answer to the very last write is lost, the error is
+// ErrUnavailable, and the workers' sweep may start the session all the same.
 func (c *Client) Submit(ctx context.Context, s Session) (*Submitted, error) {
-	if findings := s.check(); len(findings) > 0 {
-		return nil, &InvalidError{findings}
+	if err := s.Check(); err != nil {
+		return nil, err
 	}
 	items, err := newItems(s.Items, s.Extend != nil)
 	if err != nil {
@@ -65,8 +68,8 @@ func (c *Client) Submit(ctx context.Context, s Session) (*Submitted, error) {
 		return submitted, translate(err)
 	}
 	if !s.Open {
-		if err := c.Seal(ctx, spec.ID); err != nil {
-			return submitted, err
+		if err := c.seal(ctx, spec.ID); err != nil {
+			return submitted, translate(err)
 		}
 	}
 	if submitted.Existed {
@@ -114,7 +117,7 @@ func digest(spec *session.Spec, items []session.New) (string, error) {
 		src := items[n].Item.Source
 		// A file that was only touched is still the same file.
 		src.ModTime = 0
-		err = errors.Join(err, enc.Encode([]any{items[n].Key, src, items[n].Item.Params}))
+		err = errors.Join(err, enc.Encode([]any{items[n].Key, src, items[n].Item.Params, items[n].Item.Plan}))
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16]), err
 }
@@ -131,21 +134,31 @@ func newItems(items []Item, extend bool) ([]session.New, error) {
 	return all, nil
 }
 
-// addAll writes the items at their own indexes, in batches.
+// addAll writes the items at their own indexes, in batches. After a batch that
+// failed no further one begins, and the items of those that never began have the
+// same error.
 func (c *Client) addAll(ctx context.Context, id string, items []session.New) ([]Answer, error) {
 	answers := make([]Answer, len(items))
 	batches := (len(items) + addBatch - 1) / addBatch
 	err := inParallel(addWriters, batches, func(n int) error {
 		from, to := n*addBatch, min((n+1)*addBatch, len(items))
 		added, err := c.store.Add(ctx, id, from, items[from:to], addLook)
-		for i := from; i < to; i++ {
-			answers[i] = Answer{ItemID: session.ItemID(id, i), Index: i, Err: translate(err)}
-			if err == nil {
-				answers[i] = answer(id, added[i-from])
-			}
+		if err != nil {
+			return err
 		}
-		return err
+		for i := from; i < to; i++ {
+			answers[i] = answer(id, added[i-from])
+		}
+		return nil
 	})
+	if err == nil {
+		return answers, nil
+	}
+	for i := range answers {
+		if answers[i].ItemID == "" {
+			answers[i] = Answer{ItemID: session.ItemID(id, i), Index: i, Err: translate(err)}
+		}
+	}
 	return answers, err
 }
 
@@ -173,8 +186,9 @@ func (c *Client) start(ctx context.Context, id string, items []session.New) erro
 }
 
 // Add adds items behind the last one of an open session; work on them begins at
-// once. An item whose Key is there already is left as it is. The answers are in
-// the order of the items.
+// once. An item whose Key is there already is left as it is: give items keys, and
+// an Add that failed can be repeated. The answers are in the order of the items; on
+// an error they are those of the items that are surely in.
 func (c *Client) Add(ctx context.Context, id string, items ...Item) ([]Answer, error) {
 	if findings := checkItems(items); len(findings) > 0 {
 		return nil, &InvalidError{findings}
@@ -182,6 +196,9 @@ func (c *Client) Add(ctx context.Context, id string, items ...Item) ([]Answer, e
 	current, err := c.store.Session(ctx, id)
 	if err != nil {
 		return nil, translate(err)
+	}
+	if !current.Ready {
+		return nil, cutOff(id)
 	}
 	all, err := newItems(items, current.Params != nil)
 	if err != nil {
@@ -208,7 +225,15 @@ func (c *Client) Add(ctx context.Context, id string, items ...Item) ([]Answer, e
 	return answers, nil
 }
 
-// inParallel calls fn for 0 to n-1 with a number of goroutines and joins the errors.
+// cutOff refuses to touch a session whose submission has not come to its end: its
+// items are not all there, and what is added or started now could take the place
+// of one that is still to come.
+func cutOff(id string) error {
+	return fmt.Errorf("%w: the submission of %s was not completed: submit it again with its key, or cancel it", ErrConflict, id)
+}
+
+// inParallel calls fn for 0 to n-1 with a number of goroutines and joins the
+// errors. After the first one it begins no further call.
 func inParallel(goroutines, n int, fn func(n int) error) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -218,6 +243,7 @@ func inParallel(goroutines, n int, fn func(n int) error) error {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 				if err := fn(int(i)); err != nil {
+					next.Store(int64(n))
 					mu.Lock()
 					all = append(all, err)
 					mu.Unlock()
