@@ -1,0 +1,180 @@
+package enqueue_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/redistest"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// TestCutOffSubmissionStartsNothingAndIsCompletedByItsKey cuts a submission of
+// three batches at each of its commands in turn, before it was sent and after it
+// was executed.
+func TestCutOffSubmissionStartsNothingAndIsCompletedByItsKey(t *testing.T) {
+	_, rdb := redistest.Server(t)
+	for _, deaf := range []bool{false, true} {
+		cuts := 0
+		for ; cutAt(t, rdb, int64(cuts), deaf); cuts++ {
+			if t.Failed() {
+				return
+			}
+		}
+		// Key, clock, indexes, session, three batches, seal.
+		if cuts != 8 {
+			t.Errorf("the submission was cut off at %d commands (answer lost: %v), want 8", cuts, deaf)
+		}
+	}
+}
+
+// cutAt says whether cutting at the n-th command cut the submission off.
+func cutAt(t *testing.T, rdb redis.UniversalClient, n int64, deaf bool) bool {
+	t.Helper()
+	if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	order := enqueue.Session{Provider: "sim", Items: songs(1200), Key: "order-1"}
+	if n == 0 { // the scripts are sent in full once; later submissions have one command per call
+		submit(t, enqueue.NewFromRedis(rdb), enqueue.Session{Provider: "sim", Items: songs(1)})
+		if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := fmt.Sprintf("cut at %d, answer lost %v", n, deaf)
+	cut, err := fused(t, rdb, n, deaf).Submit(t.Context(), order)
+	if err == nil {
+		return false
+	}
+	if !errors.Is(err, enqueue.ErrUnavailable) || !errors.Is(err, errCut) {
+		t.Errorf("%s: Submit = %v; want ErrUnavailable", name, err)
+	}
+	if got := queued(t, rdb, "upload") + queued(t, rdb, "control"); got != 0 {
+		t.Errorf("%s: %d tasks on the queues, want none", name, got)
+	}
+	answered(t, rdb, name, cut, deaf)
+	again, err := enqueue.NewFromRedis(rdb).Submit(t.Context(), order)
+	if err != nil || (cut != nil && cut.SessionID != again.SessionID) {
+		t.Fatalf("%s: second Submit = %+v, %v; want the session of the first, %+v", name, again, err, cut)
+	}
+	whole := stored(t, rdb, again.SessionID)
+	if !whole.Ready || !whole.Sealed || whole.Total != 1200 || whole.Counts["upload.queued"] != 1200 {
+		t.Errorf("%s: completed session %+v; want it ready, sealed, 1200 items queued", name, whole)
+	}
+	if got := queued(t, rdb, "upload"); got != 1200 {
+		t.Errorf("%s: %d upload tasks, want 1200", name, got)
+	}
+	return true
+}
+
+// answered holds what a cut-off submission said against what is there.
+func answered(t *testing.T, rdb redis.UniversalClient, name string, cut *enqueue.Submitted, deaf bool) {
+	t.Helper()
+	if cut == nil {
+		return
+	}
+	store := session.NewStore(rdb)
+	current := stored(t, rdb, cut.SessionID)
+	in := 0
+	for index, answer := range cut.Items {
+		_, err := store.Load(t.Context(), cut.SessionID, index)
+		there := err == nil
+		if there {
+			in++
+		}
+		if err != nil && fault.CodeOf(err) != fault.NotFound {
+			t.Fatal(err)
+		}
+		// With its answer lost, a batch may be in without our knowing. Never the other way round.
+		if answer.Err == nil && !there || answer.Err != nil && there && !deaf {
+			t.Fatalf("%s: item %d was answered %v, and is there: %v", name, index, answer.Err, there)
+		}
+	}
+	// Only a seal whose answer was lost makes a cut-off session ready.
+	if current.Ready && (!deaf || in != len(cut.Items)) {
+		t.Errorf("%s: the session is ready with %d items, want it not to be", name, in)
+	}
+}
+
+func TestCutOffSessionIsNotTouched(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb redis.UniversalClient) {
+		client := enqueue.NewFromRedis(rdb)
+		submit(t, client, enqueue.Session{Provider: "sim", Items: songs(1)}) // loads the scripts
+		before := queued(t, rdb, "upload")
+		const commands = 5 // key, clock, indexes, session, one batch of three
+		cut, err := fused(t, rdb, commands, false).Submit(t.Context(), enqueue.Session{Provider: "sim", Items: songs(1200), Key: "order-1"})
+		if !errors.Is(err, enqueue.ErrUnavailable) {
+			t.Fatalf("Submit = %v; want ErrUnavailable", err)
+		}
+		id := cut.SessionID
+		if _, err := client.Add(t.Context(), id, enqueue.Item{Source: "late.mp3"}); !errors.Is(err, enqueue.ErrConflict) {
+			t.Errorf("Add to a cut-off session = %v; want ErrConflict", err)
+		}
+		if err := client.Seal(t.Context(), id); !errors.Is(err, enqueue.ErrConflict) {
+			t.Errorf("Seal of a cut-off session = %v; want ErrConflict", err)
+		}
+		status, err := client.Progress(t.Context(), id)
+		if err != nil || status.Status != "open" || status.Over() {
+			t.Errorf("Progress of a cut-off session = %+v, %v; want open", status, err)
+		}
+		if got := stored(t, rdb, id); got.Ready || got.Sealed || got.Total != 500 && got.Total != 200 {
+			t.Errorf("cut-off session %+v; want neither ready nor sealed, one batch of items", got)
+		}
+		if got := queued(t, rdb, "upload") - before; got != 0 {
+			t.Errorf("%d upload tasks, want none", got)
+		}
+		status, err = client.Cancel(t.Context(), id)
+		if err != nil || status.Status != "canceled" {
+			t.Errorf("Cancel of a cut-off session = %+v, %v; want canceled", status, err)
+		}
+	})
+}
+
+// TestFailedBatchEndsTheSubmission: a Redis that is away is not asked two hundred
+// times more, and every item is answered all the same.
+func TestFailedBatchEndsTheSubmission(t *testing.T) {
+	rdb, _ := redistest.Mini(t)
+	submit(t, enqueue.NewFromRedis(rdb), enqueue.Session{Provider: "sim", Items: songs(1)})
+	f := &fuse{}
+	f.left.Store(3) // clock, indexes, session
+	cut, err := enqueue.NewFromRedis(hooked(t, rdb, f)).Submit(t.Context(), enqueue.Session{Provider: "sim", Items: songs(20_000)})
+	if !errors.Is(err, enqueue.ErrUnavailable) {
+		t.Fatalf("Submit = %v; want ErrUnavailable", err)
+	}
+	if tried := -f.left.Load(); tried < 1 || tried > 4 {
+		t.Errorf("%d batches were tried after the cut, want 1 to 4: one per writer", tried)
+	}
+	for index, answer := range cut.Items {
+		if answer.Index != index || answer.ItemID == "" || !errors.Is(answer.Err, enqueue.ErrUnavailable) {
+			t.Fatalf("answer %d = %+v; want ErrUnavailable for that item", index, answer)
+		}
+	}
+}
+
+// TestTasksThatMissTheQueueAreOwed: once it is sealed a submission has succeeded,
+// and the sweep finds the items whose tasks never came.
+func TestTasksThatMissTheQueueAreOwed(t *testing.T) {
+	rdb, mini := redistest.Mini(t)
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	mini.SetTime(start)
+	submit(t, enqueue.NewFromRedis(rdb), enqueue.Session{Provider: "sim", Items: songs(1)})
+	before := queued(t, rdb, "upload")
+	const sealed = 5 // clock, indexes, session, items, seal
+	submitted, err := fused(t, rdb, sealed, false).Submit(t.Context(), enqueue.Session{Provider: "sim", Items: songs(3)})
+	if err != nil {
+		t.Fatalf("Submit = %v; want success: the items are in", err)
+	}
+	if got := queued(t, rdb, "upload") - before; got != 0 {
+		t.Fatalf("%d upload tasks, want none for this test", got)
+	}
+	mini.SetTime(start.Add(61 * time.Second))
+	overdue, err := session.NewStore(rdb).Overdue(t.Context(), submitted.SessionID, 10)
+	if err != nil || !overdue.Ready || len(overdue.Indexes) != 3 {
+		t.Errorf("a minute later: %+v, %v; want a ready session with 3 items to look at", overdue, err)
+	}
+}
