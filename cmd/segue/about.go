@@ -15,7 +15,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(*cobra.Command, []string) error {
 			v := version
 			if info, ok := debug.ReadBuildInfo(); v == "" && ok {
@@ -34,11 +34,11 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 func (a *app) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: subcommand, RunE: help, SuggestionsMinimumDistance: suggestWithin}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "print",
 		Short: "Print the whole configuration, secrets masked, with where each value comes from",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load(cmd)
 			if err != nil {
@@ -52,7 +52,7 @@ func (a *app) configCommand() *cobra.Command {
 	}, &cobra.Command{
 		Use:   "check",
 		Short: "Say everything that is wrong with the configuration; exit code 2 if anything is",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load(cmd)
 			if err != nil {

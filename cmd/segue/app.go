@@ -13,6 +13,7 @@ import (
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 
+	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
@@ -85,9 +86,6 @@ func hinted(err error, format string, args ...any) error {
 	return &failure{exitCode(err), err, fmt.Sprintf(format, args...)}
 }
 
-// quiet is a failure that was explained already.
-var errQuiet = errors.New("explained already")
-
 func run(ctx context.Context, env environment) int {
 	a := &app{environment: env, providers: all.Providers()}
 	root := a.root()
@@ -105,14 +103,35 @@ func run(ctx context.Context, env environment) int {
 
 // explain says what went wrong and what to try.
 func (a *app) explain(err error) {
-	if errors.Is(err, errQuiet) {
-		return
-	}
-	fmt.Fprintf(a.stderr, "segue: %s\n", sentence(err))
+	fmt.Fprintf(a.stderr, "segue: %s\n", a.headline(err))
 	var f *failure
 	if errors.As(err, &f) && f.hint != "" {
 		fmt.Fprintf(a.stderr, "try:   %s\n", f.hint)
 	}
+}
+
+// headline is an error on one line. What is wrong with the configuration comes
+// before it, one line each, as everything else that is found at once.
+func (a *app) headline(err error) string {
+	if findings, ok := errors.AsType[config.Findings](err); ok {
+		for _, finding := range findings {
+			fmt.Fprintf(a.stderr, "error: %s\n", finding.Error())
+		}
+		return plural(len(findings), "error") + " in the configuration"
+	}
+	var f *failure
+	if exitCode(err) == exitInterrupted && !errors.As(err, &f) {
+		return "stopped"
+	}
+	return sentence(err)
+}
+
+// plural counts things: 1 file, 2 files.
+func plural(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // sentence is an error as a person should read it.
@@ -126,9 +145,11 @@ func sentence(err error) string {
 
 // exitCode maps an error to the exit code that scripts rely on.
 func exitCode(err error) int {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code
+	}
+	if errors.Is(err, enqueue.ErrInvalid) {
+		return exitUsage
 	}
 	switch fault.CodeOf(err) {
 	case fault.Invalid:
@@ -162,9 +183,9 @@ for, whatever crashes.
 Exit codes: 0 all succeeded, 1 other, 2 invalid input (nothing was sent), 3 finished
 with failed items, 4 not found, 5 denied, 6 timed out, 7 Redis unreachable, 8 items
 held, 130 interrupted.`,
-		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: suggestWithin,
+		Args: subcommand,
+		RunE: help,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &failure{exitUsage, err, cmd.CommandPath() + " --help"}
@@ -186,10 +207,14 @@ held, 130 interrupted.`,
 		a.workerCommand(), a.serveCommand(), a.upCommand(), a.simCommand(),
 		a.configCommand(), a.versionCommand(),
 	)
-	// cobra's own words for a wrong command or argument are usage errors.
+	// cobra would add its completion command later, out of wrapArgs' sight.
+	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		wrapArgs(cmd)
+		if cmd.Name() == "completion" {
+			cmd.Args, cmd.RunE = subcommand, help
+		}
 	}
+	wrapArgs(root)
 	return root
 }
 
@@ -207,6 +232,51 @@ func wrapArgs(cmd *cobra.Command) {
 		wrapArgs(sub)
 	}
 }
+
+// suggestWithin is how many letters a misspelt command may be off to be suggested.
+const suggestWithin = 2
+
+// help is what a command does that does nothing by itself.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// subcommand is the Args of a command that does nothing by itself.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(text)
+}
+
+// nothing is the Args of a command that takes none.
+func nothing(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, and was given %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// one is the Args of a command that takes exactly one, and says what it is.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch len(args) {
+		case 0:
+			return fmt.Errorf("%s needs %s", cmd.CommandPath(), what)
+		case 1:
+			return nil
+		}
+		return fmt.Errorf("%s takes %s and nothing else, and was given %d arguments", cmd.CommandPath(), what, len(args))
+	}
+}
+
+// What a command's one argument is.
+const (
+	aSession = "a session id (segue sessions lists them)"
+	anItem   = "an item id (segue items SESSION lists them)"
+)
 
 // load reads the configuration for a command.
 func (a *app) load(cmd *cobra.Command) (*config.Config, error) {
@@ -228,12 +298,20 @@ func (a *app) load(cmd *cobra.Command) (*config.Config, error) {
 		Dir:         dir, Home: home, StateHome: a.lookup("XDG_STATE_HOME"),
 	})
 	if err != nil {
-		return nil, hinted(err, "segue config check")
+		return nil, hinted(err, "%s, once that is put right", a.configCheck())
 	}
 	for _, warning := range cfg.Warnings {
 		fmt.Fprintf(a.stderr, "warning: %s\n", warning.Error())
 	}
 	return cfg, nil
+}
+
+// configCheck is the command that looks at the same configuration.
+func (a *app) configCheck() string {
+	if a.configFile == "" {
+		return "segue config check"
+	}
+	return "segue config check --config " + a.configFile
 }
 
 // drivers is what the configuration must know of the drivers.
@@ -259,7 +337,7 @@ func (a *app) logger(cfg *config.Config, to io.Writer, level slog.Level) *slog.L
 	if cfg.Log.Format == "json" {
 		return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(tint.NewHandler(to, &tint.Options{Level: level, NoColor: !a.terminal, TimeFormat: "15:04:05.000"}))
+	return slog.New(tint.NewTextHandler(to, &tint.Options{Level: level, NoColor: !a.terminal, TimeFormat: "15:04:05.000"}))
 }
 
 // levelFor is the configured level where somebody configured one, and otherwise

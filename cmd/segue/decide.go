@@ -18,19 +18,22 @@ func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel SESSION",
 		Short: "Stop a session: nothing more of it is paid for, and what was is kept",
-		Args:  cobra.ExactArgs(1),
+		Args:  one(aSession),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error {
-				status, err := sys.client.Cancel(ctx, args[0])
+				if _, err := sys.client.Cancel(ctx, args[0]); err != nil {
+					return unknownSession(err, args[0])
+				}
+				status, err := sys.client.Status(ctx, args[0])
 				if err != nil {
-					return unknownSession(err)
+					return err
 				}
 				if a.json {
 					return a.printJSON(status)
 				}
 				a.printSummary(status)
 				if status.Counts.Waiting > 0 {
-					fmt.Fprintf(a.stdout, "%d files were accepted already: they are followed to their end and kept\n", status.Counts.Waiting)
+					fmt.Fprintf(a.stderr, "note: %s accepted already: what was paid for is followed to its end and kept\n", plural(status.Counts.Waiting, "file"))
 				}
 				return nil
 			})
@@ -47,15 +50,20 @@ func (a *app) resolveCommand() *cobra.Command {
 		Long: `An item is held when a paid request was sent and nobody knows whether the provider
 took it on: the answer was lost, or the worker died. Segue never sends it again by
 itself. Look at the provider's own list of operations, then say which it was.`,
-		Args: cobra.ExactArgs(1),
+		Args: one(anItem),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, index, ok := session.ParseItemID(args[0])
 			if !ok {
 				return usage("%q is no item id; it is a session id, a dot, and an index", args[0])
 			}
+			if given := count(operation != "", resubmit, abandon); given != 1 {
+				return &failure{exitUsage, fmt.Errorf("say what became of it: exactly one of --operation ID, --resubmit and --abandon (%d given)", given), "segue resolve --help"}
+			}
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error {
 				return a.decide(ctx, sys, id, []int{index}, func(it *session.Item, now time.Time) error {
 					switch {
+					case it.State != session.Held && (operation == "" || it.Operation != operation):
+						return fault.New(fault.Conflict, "segue.resolve", fmt.Errorf("%s is %s; only a held item can be resolved", it.ID(), standing(it)))
 					case resubmit:
 						return it.Resubmit(now)
 					case abandon:
@@ -69,9 +77,26 @@ itself. Look at the provider's own list of operations, then say which it was.`,
 	cmd.Flags().StringVar(&operation, "operation", "", "it was accepted, as this operation: go on with it, at no further cost")
 	cmd.Flags().BoolVar(&resubmit, "resubmit", false, "it was not: send it again; if it was after all, that pays twice")
 	cmd.Flags().BoolVar(&abandon, "abandon", false, "give the item up")
-	cmd.MarkFlagsMutuallyExclusive("operation", "resubmit", "abandon")
-	cmd.MarkFlagsOneRequired("operation", "resubmit", "abandon")
 	return cmd
+}
+
+// count counts what is so.
+func count(conditions ...bool) int {
+	n := 0
+	for _, so := range conditions {
+		if so {
+			n++
+		}
+	}
+	return n
+}
+
+// standing says where an item is: "queued at extend", or "succeeded".
+func standing(it *session.Item) string {
+	if it.State.Ended() {
+		return string(it.State)
+	}
+	return string(it.State) + " at " + string(it.Step)
 }
 
 func (a *app) retryCommand() *cobra.Command {
@@ -80,7 +105,7 @@ func (a *app) retryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry SESSION",
 		Short: "Run a session's failed and canceled items again, after saying what it will cost",
-		Args:  cobra.ExactArgs(1),
+		Args:  one(aSession),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch session.StepName(step) {
 			case "", session.StepUpload, session.StepExtend, session.StepFetch:
@@ -101,7 +126,7 @@ func (a *app) retryCommand() *cobra.Command {
 func (a *app) retry(ctx context.Context, sys *system, id string, step session.StepName, yes bool) error {
 	current, err := sys.store.Session(ctx, id)
 	if err != nil {
-		return unknownSession(err)
+		return unknownSession(err, id)
 	}
 	p, err := sys.cfg.Provider(current.Provider)
 	if err != nil {
@@ -127,7 +152,7 @@ func (a *app) retry(ctx context.Context, sys *system, id string, step session.St
 		fmt.Fprintln(a.stderr, "nothing to retry: no item failed or was canceled")
 		return nil
 	}
-	fmt.Fprintf(a.stderr, "%d items will run again and cost about %g credits on %s/%s\n", len(indexes), price, current.Provider, current.Account)
+	fmt.Fprintf(a.stderr, "%s will run again and cost about %g credits on %s/%s\n", plural(len(indexes), "item"), price, current.Provider, current.Account)
 	if !yes {
 		if err := a.confirm(); err != nil {
 			return err
@@ -177,10 +202,12 @@ func (a *app) decide(ctx context.Context, sys *system, id string, indexes []int,
 	type decision struct {
 		ItemID string `json:"itemId"`
 		Status string `json:"status"`
+		Step   string `json:"step"`
 		Error  string `json:"error,omitempty"`
 	}
 	decisions := make([]decision, 0, len(indexes))
 	var first error
+	queued := 0
 	for _, index := range indexes {
 		work, written, err := sys.store.Update(ctx, id, index, look, func(w *session.Work) error { return change(&w.Item, w.Now) })
 		if err == nil {
@@ -188,7 +215,8 @@ func (a *app) decide(ctx context.Context, sys *system, id string, indexes []int,
 		}
 		d := decision{ItemID: session.ItemID(id, index)}
 		if work != nil {
-			d.Status = work.Item.Label()
+			d.Status, d.Step = string(work.Item.State), string(work.Item.Step)
+			queued += count(work.Item.State == session.Queued)
 		}
 		if err != nil {
 			d.Error = sentence(err)
@@ -204,13 +232,28 @@ func (a *app) decide(ctx context.Context, sys *system, id string, indexes []int,
 	}
 	for _, d := range decisions {
 		if d.Error == "" {
-			fmt.Fprintf(a.stdout, "%s: %s\n", d.ItemID, d.Status)
+			fmt.Fprintf(a.stdout, "%s: %s at %s\n", d.ItemID, d.Status, d.Step)
 		}
 	}
-	if fault.CodeOf(first) == fault.Conflict {
+	switch fault.CodeOf(first) {
+	case fault.NotFound:
+		return &failure{exitNotFound, fmt.Errorf("there is no item %s", session.ItemID(id, indexes[0])), "segue items " + id}
+	case fault.Conflict, fault.Invalid:
 		return hinted(first, "segue items %s", id)
+	case "":
+		if queued > 0 {
+			fmt.Fprintf(a.stderr, "next:  %s\n", sys.goingOn(id))
+		}
 	}
-	return unknownSession(first)
+	return first
+}
+
+// goingOn is the command that sees a session through which waits for a worker.
+func (s *system) goingOn(id string) string {
+	if s.embedded != nil {
+		return "the command that submitted it, again: it goes on (or segue up)"
+	}
+	return "segue status --watch " + id
 }
 
 // follow enqueues what follows from an item's state.

@@ -22,7 +22,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Carries five short audio files through upload, poll, extend, poll and fetch, as
 tasks in an embedded Redis, against a simulated provider in this process. Nothing
 leaves this machine and nothing is paid. The results are real audio files.`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd, dir) },
 	}
 	cmd.Flags().StringVar(&dir, "dir", demoFolder, "where to put the files")
@@ -54,9 +54,7 @@ func (a *app) demo(cmd *cobra.Command, dir string) (err error) {
 		provider: simDriver, name: "demo", out: filepath.Join(dir, "results"), onUnknown: "hold", extend: true,
 		params: enqueue.Extend{ContinueAt: -2, Style: "warm, unhurried"},
 	}
-	if err := sub.settle(cmd.Flags()); err != nil {
-		return err
-	}
+	sub.settle(cmd.Flags())
 	delete(cfg.Providers, simDriver) // the demo's provider is always the built-in one
 	if err := a.seeThrough(cmd.Context(), cfg, sub, []string{songs}, seeing{command: "segue demo", sim: simulator.Options{}}); err != nil {
 		return err

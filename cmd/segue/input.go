@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +38,8 @@ type submission struct {
 	params                  enqueue.Extend
 	// The weights are flags that may be absent, which 0 is not.
 	style, weirdness, audio float64
+	// wrong is what settle found.
+	wrong []source.Finding
 }
 
 // bind declares the flags.
@@ -65,7 +67,7 @@ func (s *submission) bind(f *pflag.FlagSet) {
 }
 
 // settle reads what only the set of given flags tells.
-func (s *submission) settle(f *pflag.FlagSet) error {
+func (s *submission) settle(f *pflag.FlagSet) {
 	for name, weight := range map[string]struct {
 		given float64
 		to    **float64
@@ -78,49 +80,47 @@ func (s *submission) settle(f *pflag.FlagSet) error {
 			*weight.to = &weight.given
 		}
 	}
+	s.wrong = s.findings(f)
+	s.archive = cmp.Or(absolute(s.out), s.archive)
+}
+
+// absolute makes a directory mean the same to workers elsewhere on this machine.
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil && dir != "" {
+		return abs
+	}
+	return dir
+}
+
+// findings are what is wrong with the flags whatever the files are.
+func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
+	var all []source.Finding
 	if s.onUnknown != session.Hold && s.onUnknown != session.Resubmit {
-		return usage("--on-unknown is %q; it is hold or resubmit", s.onUnknown)
+		all = append(all, wrong("--on-unknown", fmt.Sprintf("it is hold or resubmit, not %q", s.onUnknown)))
 	}
-	if s.out != "" && s.archive != "" {
-		return usage("--out and --archive say the same thing; give one")
+	if f.Changed("out") && f.Changed("archive") {
+		all = append(all, wrong("--archive", "it says the same thing as --out; give one"))
 	}
-	if s.out != "" {
-		abs, err := filepath.Abs(s.out)
-		if err != nil {
-			return err
-		}
-		s.archive = abs
-	}
-	if !s.extend && f.Changed("continue-at") {
-		return usage("--continue-at needs --extend")
-	}
-	if s.extend && s.params.ContinueAt == 0 {
-		return usage("--extend needs --continue-at: seconds from the beginning, or negative from the end")
-	}
-	return nil
+	return all
+}
+
+// wrong is a finding about a flag.
+func wrong(flag, reason string) source.Finding {
+	return source.Finding{Origin: flag, Reason: reason, Code: fault.Invalid}
 }
 
 // inputs turns the sources into a session that may be submitted, or explains
-// everything that is wrong with them. Nothing has been sent by then.
+// everything that is wrong with them and with the flags. Nothing has been sent by
+// then.
 func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, args []string, watch func(done, total int)) (*enqueue.Session, config.Provider, error) {
-	p, err := cfg.Provider(sub.provider)
+	inspected, found, err := a.inspect(ctx, cfg, sub, args, watch)
 	if err != nil {
-		return nil, p, hinted(err, "--provider sim tries it without an account")
+		return nil, config.Provider{}, err
 	}
-	acc, err := p.Account(sub.account)
-	if err != nil {
-		return nil, p, err
-	}
-	info, err := a.info(p)
-	if err != nil {
-		return nil, p, err
-	}
-	inspected, findings, err := a.inspect(ctx, cfg, sub, args, watch)
-	if err != nil {
-		return nil, p, err
-	}
+	t, wrong := a.target(cfg, sub)
+	findings := append(append(sub.wrong, wrong...), found...)
 	s := &enqueue.Session{
-		Provider: p.Name, Account: acc.Name, Name: sub.name,
+		Provider: t.provider.Name, Account: t.account, Name: sub.name,
 		OnUnknown: sub.onUnknown, Archive: sub.archive,
 	}
 	if sub.extend {
@@ -129,20 +129,46 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, a
 	for _, in := range inspected {
 		item := itemOf(in, sub)
 		s.Items = append(s.Items, item)
-		if in.Valid {
-			findings = append(findings, check(info, s, &item, in)...)
+		if in.Valid && len(wrong) == 0 {
+			findings = append(findings, check(t.info, s, &item, in)...)
 		}
 	}
+	findings = append(findings, sub.continuation(s)...)
 	if err := a.report(findings); err != nil {
-		return nil, p, err
+		return nil, t.provider, err
 	}
 	if len(s.Items) == 0 {
-		return nil, p, usage("no audio files in %s", strings.Join(args, ", "))
+		return nil, t.provider, usage("no audio files in %s", strings.Join(args, ", "))
 	}
 	if !sub.again {
 		s.Key, err = keyOf(s)
 	}
-	return s, p, err
+	return s, t.provider, err
+}
+
+// target is where a session goes.
+type target struct {
+	provider config.Provider
+	account  string
+	info     provider.Info
+}
+
+// target finds the provider and the account that the flags name.
+func (a *app) target(cfg *config.Config, sub *submission) (target, []source.Finding) {
+	var t target
+	var err error
+	if t.provider, err = cfg.Provider(sub.provider); err != nil {
+		return t, []source.Finding{wrong("--provider", sentence(err)+" (sim tries it without an account)")}
+	}
+	acc, err := t.provider.Account(sub.account)
+	if err != nil {
+		return t, []source.Finding{wrong("--account", sentence(err))}
+	}
+	t.account = acc.Name
+	if t.info, err = a.info(t.provider); err != nil {
+		return t, []source.Finding{wrong("--provider", sentence(err))}
+	}
+	return t, nil
 }
 
 // inspect finds and probes the inputs.
@@ -167,6 +193,9 @@ func (a *app) inspect(ctx context.Context, cfg *config.Config, sub *submission, 
 		Done: func(source.Inspected) { done++; watch(done, len(inputs)) },
 	}
 	inspected, more, err := inspector.Inspect(ctx, inputs)
+	if fault.CodeOf(err) == fault.Canceled {
+		err = &failure{exitInterrupted, errors.New("stopped; nothing was sent"), "the same command again"}
+	}
 	return inspected, append(findings, more...), err
 }
 
@@ -278,87 +307,6 @@ func set[T any](to, from *T) {
 	if from != nil {
 		*to = *from
 	}
-}
-
-// check holds one item to what is known of the provider.
-func check(info provider.Info, s *enqueue.Session, item *enqueue.Item, in source.Inspected) []source.Finding {
-	reasons := info.CheckAudio(provider.Audio{Format: in.Probed.Format, Size: in.Probed.Size, Duration: in.Probed.Duration})
-	reasons = append(reasons, sessionWide(in.Overrides)...)
-	extend := item.Extend
-	if extend == nil && !item.UploadOnly {
-		extend = s.Extend
-	}
-	switch {
-	case extend != nil:
-		reasons = append(reasons, info.CheckParams(paramsOf(extend, in.Probed.Duration), in.Probed.Duration)...)
-	case !info.Uploads.Clips:
-		reasons = append(reasons, info.Name+" gives no clip for an upload alone; add --extend")
-	}
-	findings := make([]source.Finding, len(reasons))
-	for n, reason := range reasons {
-		findings[n] = source.Finding{Origin: in.Origin, Source: in.Source, Reason: reason, Code: fault.Invalid}
-	}
-	return findings
-}
-
-// sessionWide are a row's columns that belong to a whole session: one session has
-// one account (P4), one place for its results and one policy.
-func sessionWide(o source.Overrides) []string {
-	var reasons []string
-	for column, given := range map[string]bool{
-		"provider": o.Provider != nil, "account": o.Account != nil, "name": o.Name != nil, "out": o.Out != nil,
-		"archive": o.Archive != nil, "on-unknown": o.OnUnknown != nil, "budget": o.Budget != nil, "notify": o.Notify != nil,
-	} {
-		if given {
-			reasons = append(reasons, column+" holds for a whole session: give it as a flag, and submit rows that differ in it apart")
-		}
-	}
-	slices.Sort(reasons)
-	return reasons
-}
-
-// paramsOf are the parameters as the worker will see them.
-func paramsOf(e *enqueue.Extend, duration time.Duration) provider.Params {
-	params := provider.Params{
-		Model: e.Model, ContinueAt: e.ContinueAt, Instrumental: e.Instrumental, Prompt: e.Prompt, Style: e.Style,
-		Title: e.Title, NegativeTags: e.NegativeTags, VocalGender: e.VocalGender, StyleWeight: e.StyleWeight,
-		WeirdnessConstraint: e.WeirdnessConstraint, AudioWeight: e.AudioWeight, PersonaID: e.PersonaID,
-	}
-	if params.ContinueAt < 0 {
-		params.ContinueAt += duration.Seconds()
-	}
-	return params
-}
-
-// maxFindings is how many findings are printed; the rest is counted.
-const maxFindings = 200
-
-// report prints findings and says whether they forbid to go on.
-func (a *app) report(findings []source.Finding) error {
-	blocking := 0
-	for n, finding := range findings {
-		if !finding.Note {
-			blocking++
-		}
-		if n < maxFindings {
-			word := "error"
-			if finding.Note {
-				word = "note"
-			}
-			fmt.Fprintf(a.stderr, "%s: %s\n", word, finding.Error())
-		}
-	}
-	if more := len(findings) - maxFindings; more > 0 {
-		fmt.Fprintf(a.stderr, "… and %d more\n", more)
-	}
-	if blocking == 0 {
-		return nil
-	}
-	noun := "errors"
-	if blocking == 1 {
-		noun = "error"
-	}
-	return &failure{exitUsage, fmt.Errorf("%d %s; nothing was sent", blocking, noun), "the same command once they are put right"}
 }
 
 // keyOf makes the same command the same session: it identifies the provider, the

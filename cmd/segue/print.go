@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/session"
 )
 
 func (a *app) printJSON(v any) error {
@@ -54,7 +57,7 @@ func (a *app) printSummary(s *enqueue.Status) {
 	}
 	fmt.Fprintf(a.stdout, "session %s%s on %s/%s: %s\n", s.SessionID, name, s.Provider, s.Account, s.Status)
 	c := s.Counts
-	parts := []string{fmt.Sprintf("%d files", c.Total)}
+	parts := []string{plural(c.Total, "file")}
 	for _, part := range []struct {
 		n    int
 		word string
@@ -67,12 +70,13 @@ func (a *app) printSummary(s *enqueue.Status) {
 }
 
 func (a *app) printItems(s *enqueue.Status) {
-	t := a.table("#", "file", "length", "status", "results", "credits")
+	from, dir := a.printPlaces(s)
+	t := a.table("#", "file", "length", "status", "credits", "results")
 	var notes []string
 	for n := range s.Items {
 		it := &s.Items[n]
 		if n < maxRows {
-			t.AppendRow(table.Row{it.Index, short(it.Source, 48), length(it.DurationSeconds), itemStatus(it), results(it), fmt.Sprintf("%g", it.Credits)})
+			t.AppendRow(table.Row{it.Index, short(strings.TrimPrefix(it.Source, from), 48), length(it.DurationSeconds), itemStatus(it), fmt.Sprintf("%g", it.Credits), results(it, dir)})
 		}
 		if it.Error != nil && len(notes) < maxRows {
 			notes = append(notes, fmt.Sprintf("  %s  %s: %s (%s, %s)", it.ItemID, it.Source, it.Error.Reason, it.Error.Code, chargeWord(it.Error)))
@@ -87,6 +91,79 @@ func (a *app) printItems(s *enqueue.Status) {
 	}
 }
 
+// printPlaces finds the directories that all files come from and all results lie
+// in, and says which they are: they are long, and the same in every row.
+func (a *app) printPlaces(s *enqueue.Status) (from, to string) {
+	names := make([]string, 0, len(s.Items))
+	var files []string
+	for n := range s.Items {
+		names = append(names, s.Items[n].Source)
+		for _, track := range s.Items[n].Tracks {
+			if track.File != "" {
+				files = append(files, track.File)
+			}
+		}
+	}
+	from, to = commonDir(names), commonDir(files)
+	var places []string
+	if from != "" {
+		places = append(places, "files from "+strings.TrimSuffix(from, "/"))
+	}
+	if to != "" {
+		places = append(places, "results in "+nearby(to))
+	}
+	if len(places) > 0 {
+		fmt.Fprintf(a.stdout, "%s\n\n", strings.Join(places, "\n"))
+	}
+	return from, to
+}
+
+// commonDir is the longest directory that all names begin with, with the slash at
+// its end; empty when there is none.
+func commonDir(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	dir := names[0]
+	for _, name := range names {
+		dir = dir[:strings.LastIndexByte(dir, '/')+1]
+		for !strings.HasPrefix(name, dir) {
+			dir = dir[:strings.LastIndexByte(strings.TrimSuffix(dir, "/"), '/')+1]
+		}
+	}
+	return dir
+}
+
+// nearby is a path as people would type it from here.
+func nearby(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if relative, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(relative) {
+		return relative
+	}
+	return path
+}
+
+// printHeld says what to do about held items, for so many of them.
+func (a *app) printHeld(s *enqueue.Status, limit int) {
+	for n := range s.Items {
+		it := &s.Items[n]
+		if it.Status != string(session.Held) {
+			continue
+		}
+		if limit--; limit < 0 {
+			fmt.Fprintf(a.stdout, "\nmore items are held: segue items %s --status held\n", s.SessionID)
+			return
+		}
+		fmt.Fprintf(a.stdout, "\n%s is held. Look at the provider's own list of operations, then one of:\n"+
+			"  segue resolve %s --operation ID   it was accepted, as ID: costs nothing more\n"+
+			"  segue resolve %s --resubmit       it was not: sends it again, and pays again if it was\n"+
+			"  segue resolve %s --abandon        give it up\n", it.Source, it.ItemID, it.ItemID, it.ItemID)
+	}
+}
+
 // itemStatus says where an item is, and at which step unless it has ended well.
 func itemStatus(it *enqueue.ItemStatus) string {
 	if it.Status == "succeeded" || it.Status == "canceled" {
@@ -95,12 +172,13 @@ func itemStatus(it *enqueue.ItemStatus) string {
 	return it.Status + " at " + it.Step
 }
 
-// results are an item's files, or ids when there are none.
-func results(it *enqueue.ItemStatus) string {
+// results are an item's files, without the directory that all have in common, or
+// its ids when there are none.
+func results(it *enqueue.ItemStatus, dir string) string {
 	var files []string
 	for _, track := range it.Tracks {
 		if track.File != "" {
-			files = append(files, track.File)
+			files = append(files, strings.TrimPrefix(track.File, dir))
 		}
 	}
 	if len(files) > 0 {

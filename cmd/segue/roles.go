@@ -26,7 +26,7 @@ func (a *app) workerCommand() *cobra.Command {
 		Short: "Execute tasks; run as many as you like",
 		Long: `Executes tasks until it is stopped. On SIGTERM it takes no more, lets running steps
 finish for at most worker.drain, and exits.`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.play(cmd, roles{command: "segue worker", worker: true})
 		},
@@ -48,7 +48,7 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve local files to providers, asynqmon, and health checks",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.play(cmd, roles{command: "segue serve", serve: true})
 		},
@@ -62,7 +62,7 @@ func (a *app) upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Worker and server in one process",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.play(cmd, roles{command: "segue up", worker: true, serve: true})
 		},
@@ -81,8 +81,10 @@ func (a *app) play(cmd *cobra.Command, r roles) error {
 	ctx := cmd.Context()
 	log := a.logger(cfg, a.stderr, cfg.Log.Leveled())
 	if r.serve && !isLoopback(cfg.Server.Addr) && len(cfg.Server.Tokens) == 0 {
-		return &failure{exitUsage, fmt.Errorf("server.addr %s can be reached from outside, and server.tokens names nobody who may", cfg.Server.Addr),
-			"a loopback address, or a token with the scope operate"}
+		return &failure{
+			exitUsage, fmt.Errorf("server.addr %s can be reached from outside, and server.tokens names nobody who may", cfg.Server.Addr),
+			"a loopback address, or a token with the scope operate",
+		}
 	}
 	if cfg.Redis.URL.Reveal() == "" && !(r.worker && r.serve) {
 		return &failure{exitUsage, errors.New("redis.url is not set, and the embedded Redis is of no use to one role alone"), "segue up, or set redis.url"}

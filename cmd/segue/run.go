@@ -37,9 +37,7 @@ nothing twice.`,
   segue run a.mp3 b.wav --provider sim --extend --continue-at 2`,
 		Args: sources,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := sub.settle(cmd.Flags()); err != nil {
-				return err
-			}
+			sub.settle(cmd.Flags())
 			cfg, err := a.load(cmd)
 			if err != nil {
 				return err
@@ -80,17 +78,21 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 		return err
 	}
 	id, err := a.start(ctx, sys, p, s, screen, how)
-	if err == nil {
-		err = a.finish(ctx, sys, p, id, screen, how)
-	}
 	if err != nil {
 		return errors.Join(err, sys.close())
 	}
+	unfinished := a.finish(ctx, sys, p, id, screen, how)
 	status, err := sys.client.Status(context.WithoutCancel(ctx), id)
-	if err := errors.Join(err, sys.close()); err != nil {
+	err = errors.Join(err, sys.close())
+	screen.close()
+	switch {
+	case unfinished != nil && err == nil && a.json:
+		return errors.Join(unfinished, a.printJSON(status)) // how far it came
+	case unfinished != nil:
+		return errors.Join(unfinished, err)
+	case err != nil:
 		return err
 	}
-	screen.close()
 	return a.results(status)
 }
 
@@ -114,7 +116,7 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 	if submitted.Existed {
 		verb = "going on with session"
 	}
-	screen.say("%s %s: %d files on %s/%s", verb, submitted.SessionID, len(s.Items), s.Provider, s.Account)
+	screen.say("%s %s: %s on %s/%s", verb, submitted.SessionID, plural(len(s.Items), "file"), s.Provider, s.Account)
 	if known {
 		screen.say("balance: %g credits", credits)
 	}
@@ -138,7 +140,7 @@ func (a *app) others(ctx context.Context, sys *system, id string, screen *screen
 		if err != nil {
 			return err
 		}
-		screen.say("session %s goes on too: %d of %d files left (segue cancel %s stops it)", other, current.Tally().Waiting, current.Total, other)
+		screen.say("session %s goes on too: %d of %s left (segue cancel %s stops it)", other, current.Tally().Waiting, plural(current.Total, "file"), other)
 	}
 	return nil
 }
@@ -156,7 +158,7 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 	defer cancel()
 	if served && sys.embedded == nil {
 		screen.say("workers are serving the queues; this terminal only watches")
-		return a.interrupted(a.watch(watching, sys, id, screen), id)
+		return watched(a.watch(watching, sys, id, screen), id)
 	}
 	watching, release := sys.lifetime(watching)
 	defer release()
@@ -166,8 +168,8 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 	if err != nil {
 		return err
 	}
-	worked := make(chan error, 1)
-	go func() { worked <- sys.work(working, stage) }()
+	ended := make(chan error, 1)
+	go func() { ended <- sys.work(working, stage) }()
 	err = a.watch(watching, sys, id, screen)
 	if cause := context.Cause(watching); err != nil && fault.CodeOf(cause) == fault.Unavailable {
 		err = cause
@@ -176,7 +178,7 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 		screen.say("stopping: letting running steps finish (at most %s)…", sys.cfg.Worker.Drain)
 	}
 	stop()
-	return errors.Join(a.interrupted(err, id), <-worked)
+	return errors.Join(worked(err, id), <-ended)
 }
 
 // stageFor is the staging of a process that works and, when a public URL is
@@ -196,15 +198,25 @@ func (s *system) stageFor(ctx context.Context, p config.Provider) (stage *stagin
 	return stage, nil
 }
 
-// interrupted says how to go on.
-func (a *app) interrupted(err error, id string) error {
+// worked is the end of a wait for a session that this process worked on.
+func worked(err error, id string) error {
+	goOn := "the same command again goes on where it was; segue cancel " + id + " gives it up"
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{exitTimeout, errors.New("the time is up; what is under way goes on where workers serve the queue"), "segue status " + id}
+		return &failure{exitTimeout, errors.New("the time is up before the session is over; nothing is lost"), goOn}
 	case errors.Is(err, context.Canceled):
-		return &failure{exitInterrupted, errors.New("stopped; nothing is lost"), "the same command again goes on, or segue cancel " + id}
+		return &failure{exitInterrupted, errors.New("stopped; nothing is lost"), goOn}
+	}
+	return err
+}
+
+// watched is the end of a wait for a session that others work on.
+func watched(err error, id string) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &failure{exitTimeout, errors.New("the time is up before the session is over; its workers go on"), "segue status --watch " + id}
+	case errors.Is(err, context.Canceled):
+		return &failure{exitInterrupted, errors.New("stopped watching; the session goes on"), "segue status --watch " + id + ", or segue cancel " + id}
 	}
 	return err
 }
@@ -220,9 +232,7 @@ path. The same command again is the same session.`,
 		Example: `  id=$(segue submit ./songs --provider mountsea --extend --continue-at 60) && segue status --watch $id`,
 		Args:    sources,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := sub.settle(cmd.Flags()); err != nil {
-				return err
-			}
+			sub.settle(cmd.Flags())
 			cfg, err := a.load(cmd)
 			if err != nil {
 				return err
@@ -235,13 +245,15 @@ path. The same command again is the same session.`,
 }
 
 func (a *app) submit(ctx context.Context, cfg *config.Config, sub *submission, args []string) error {
+	if cfg.Redis.URL.Reveal() == "" {
+		return &failure{
+			exitUsage, errors.New("redis.url is not set, and the embedded Redis lives only as long as its command"),
+			"segue run with the same arguments, or --redis-url redis://127.0.0.1:6379/0",
+		}
+	}
 	s, p, err := a.inputs(ctx, cfg, sub, args, func(int, int) {})
 	if err != nil {
 		return err
-	}
-	if cfg.Redis.URL.Reveal() == "" {
-		return &failure{exitUsage, errors.New("redis.url is not set, and the embedded Redis lives only as long as its command"),
-			"segue run " + strings.Join(args, " ") + " …, or set redis.url"}
 	}
 	sys, err := a.open(ctx, cfg, a.logger(cfg, a.stderr, levelFor(cfg, slog.LevelWarn)), "segue submit")
 	if err != nil {
@@ -284,6 +296,7 @@ func (a *app) results(status *enqueue.Status) error {
 		}
 	} else {
 		a.printStatus(status)
+		a.printHeld(status, 3)
 	}
 	return a.verdict(status)
 }
@@ -293,18 +306,20 @@ func (a *app) verdict(status *enqueue.Status) error {
 	counts := status.Counts
 	switch {
 	case counts.Held > 0:
-		return &failure{exitHeld, fmt.Errorf("%d of %d items are held: nobody knows whether they were paid for", counts.Held, counts.Total),
-			"segue items " + status.SessionID + " shows each, and segue resolve ITEM decides"}
+		return &failure{
+			exitHeld, fmt.Errorf("%d of %s held: nobody knows whether that was paid for", counts.Held, plural(counts.Total, "item")),
+			"segue items " + status.SessionID + " --status held, then segue resolve for each",
+		}
 	case status.Status == string(session.StatusSucceeded):
 		return nil
 	case counts.Failed > 0:
-		code := exitFailedItems
+		failed := fmt.Errorf("%d of %s failed", counts.Failed, plural(counts.Total, "item"))
 		if denied(status) {
-			code = exitDenied
+			return &failure{exitDenied, failed, "put right the key or its permissions (segue config print shows where it comes from), then segue retry " + status.SessionID}
 		}
-		return &failure{code, fmt.Errorf("%d of %d items failed", counts.Failed, counts.Total), "segue retry " + status.SessionID}
+		return &failure{exitFailedItems, failed, "segue retry " + status.SessionID}
 	case counts.Canceled > 0:
-		return &failure{exitFailedItems, fmt.Errorf("%d of %d items were canceled", counts.Canceled, counts.Total), "segue retry " + status.SessionID}
+		return &failure{exitFailedItems, fmt.Errorf("%d of %s canceled", counts.Canceled, plural(counts.Total, "item")), "segue retry " + status.SessionID}
 	}
 	return nil
 }

@@ -18,21 +18,30 @@ import (
 // screen shows words and progress on stderr: bars where a person watches, plain
 // lines elsewhere. Log lines written to it go above the bars.
 type screen struct {
-	out      io.Writer
-	bars     *mpb.Progress // nil when not on a terminal
-	terminal bool
+	out  io.Writer
+	bars *mpb.Progress // nil when not on a terminal
 
 	closing sync.Once
+	started time.Time
 	probe   *mpb.Bar
 	total   *mpb.Bar
 	files   map[int]*mpb.Bar
 	labels  sync.Map // index → words; the bars read it from their own goroutine
 	seen    string
 	notes   map[int]string
+	said    map[string]bool
+	// dir is what all the files' names begin with, and bars leave out.
+	dir string
 }
 
+// wholeSession is the index of the session's own label.
+const wholeSession = -1
+
 func (a *app) screen() *screen {
-	s := &screen{out: a.stderr, terminal: a.terminal, files: map[int]*mpb.Bar{}, notes: map[int]string{}}
+	s := &screen{
+		out: a.stderr, started: time.Now(),
+		files: map[int]*mpb.Bar{}, notes: map[int]string{}, said: map[string]bool{},
+	}
 	if a.terminal {
 		s.bars = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(40), mpb.WithRefreshRate(120*time.Millisecond))
 	}
@@ -109,7 +118,7 @@ func (a *app) watch(ctx context.Context, sys *system, id string, screen *screen)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case fault.CodeOf(err) == fault.Unavailable:
-			screen.note(-1, "redis does not answer; waiting for it")
+			screen.note(wholeSession, "redis does not answer; waiting for it")
 		case err != nil:
 			return err
 		default:
@@ -137,26 +146,68 @@ func (a *app) watch(ctx context.Context, sys *system, id string, screen *screen)
 // show shows a session as it stands.
 func (s *screen) show(ctx context.Context, sys *system, current *session.Session) error {
 	tally := current.Tally()
-	if s.bars != nil {
-		s.showTotal(current, tally)
-	}
 	if current.Total > maxFiles {
+		s.showTotal(current, 4*tally.Total, 4*(tally.Total-tally.Waiting))
 		s.line(current, tally)
 		return nil
 	}
-	return sys.store.Each(ctx, current.ID, 0, 0, func(it *session.Item) error {
-		s.showItem(it)
+	items := make([]*session.Item, 0, current.Total)
+	err := sys.store.Each(ctx, current.ID, 0, 0, func(it *session.Item) error {
+		items = append(items, it)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	s.showItems(items)
+	all, done := 0, 0
+	for _, it := range items {
+		all += 4 * len(it.Plan)
+		done += quarters(it)
+		if it.State.Ended() {
+			done += 4*len(it.Plan) - quarters(it)
+		}
+	}
+	s.showTotal(current, all, done)
+	return nil
 }
 
-func (s *screen) showTotal(current *session.Session, tally session.Tally) {
-	if s.total == nil {
-		s.total = s.bars.AddBar(int64(current.Total), mpb.BarPriority(1<<20),
-			mpb.PrependDecorators(decor.Name("session ", decor.WC{W: 34, C: decor.DindentRight})),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d/%d files "), decor.Elapsed(decor.ET_STYLE_MMSS)))
+func (s *screen) showItems(items []*session.Item) {
+	if s.dir == "" {
+		names := make([]string, len(items))
+		for n, it := range items {
+			names[n] = it.Source.Name
+		}
+		s.dir = commonDir(names)
 	}
-	s.total.SetCurrent(int64(tally.Total - tally.Waiting))
+	for _, it := range items {
+		s.showItem(it)
+	}
+}
+
+// bar adds a bar. All bars are of one width: what stands beside them is aligned.
+func (s *screen) bar(index, priority, total int, name string) *mpb.Bar {
+	return s.bars.AddBar(int64(total), mpb.BarPriority(priority),
+		mpb.PrependDecorators(decor.Name(short(name, 32), decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+			text, _ := s.labels.Load(index)
+			return fmt.Sprint(text)
+		}, decor.WCSyncSpaceR)))
+}
+
+// showTotal shows the session's own bar, whose parts are steps, not files: it
+// moves as long as anything does.
+func (s *screen) showTotal(current *session.Session, all, done int) {
+	if s.bars == nil {
+		return
+	}
+	tally, spent := current.Tally(), time.Since(s.started)
+	s.labels.Store(wholeSession, fmt.Sprintf("%d/%s %s", tally.Total-tally.Waiting, plural(tally.Total, "file"), length(spent.Seconds())))
+	if s.total == nil {
+		s.total = s.bar(wholeSession, 1<<20, max(all, 1), "session")
+	}
+	s.total.SetTotal(int64(max(all, 1)), false)
+	s.total.SetCurrent(int64(done))
 }
 
 // line says in one line where many files are.
@@ -164,8 +215,8 @@ func (s *screen) line(current *session.Session, tally session.Tally) {
 	if s.bars != nil {
 		return
 	}
-	line := fmt.Sprintf("%d of %d files done: %d succeeded, %d failed, %d held, %d canceled",
-		tally.Total-tally.Waiting, tally.Total, tally.Succeeded, tally.Failed, tally.Held, tally.Canceled)
+	parts := []string{fmt.Sprintf("%d of %d files done: %d succeeded, %d failed, %d held, %d canceled",
+		tally.Total-tally.Waiting, tally.Total, tally.Succeeded, tally.Failed, tally.Held, tally.Canceled)}
 	for _, step := range []session.StepName{session.StepUpload, session.StepExtend, session.StepFetch} {
 		n := 0
 		for label, count := range current.Counts {
@@ -174,9 +225,10 @@ func (s *screen) line(current *session.Session, tally session.Tally) {
 			}
 		}
 		if n > 0 {
-			line += fmt.Sprintf("; %d at %s", n, step)
+			parts = append(parts, fmt.Sprintf("%d at %s", n, step))
 		}
 	}
+	line := strings.Join(parts, "; ")
 	if line != s.seen {
 		s.say("%s", line)
 		s.seen = line
@@ -186,28 +238,38 @@ func (s *screen) line(current *session.Session, tally session.Tally) {
 // showItem shows one file: a bar of its own, or a line when it moved.
 func (s *screen) showItem(it *session.Item) {
 	label := it.Label()
-	if it.Failure != nil && !it.State.Ended() && it.State != session.Held {
-		s.note(it.Index, fmt.Sprintf("%s: waiting: %s", it.Source.Name, it.Failure.Reason))
-	}
 	if s.bars == nil {
+		if why := trouble(it); why != "" {
+			s.note(it.Index, it.Source.Name+": "+why)
+		}
 		if before, _ := s.labels.Swap(it.Index, label); before != label && worthALine(it) {
 			s.say("%s: %s", it.Source.Name, words(it))
 		}
 		return
 	}
-	s.labels.Store(it.Index, words(it))
+	s.labels.Store(it.Index, shortEnd(words(it), maxWords))
+	if why := trouble(it); why != "" {
+		s.labels.Store(it.Index, string(it.Step)+": will try again")
+		s.once(why)
+	}
 	bar := s.files[it.Index]
 	if bar == nil {
-		index := it.Index
-		bar = s.bars.AddBar(int64(4*len(it.Plan)), mpb.BarPriority(index),
-			mpb.PrependDecorators(decor.Name(short(it.Source.Name, 32)+" ", decor.WC{W: 34, C: decor.DindentRight})),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-				text, _ := s.labels.Load(index)
-				return text.(string)
-			})))
+		bar = s.bar(it.Index, it.Index, 4*len(it.Plan), strings.TrimPrefix(it.Source.Name, s.dir))
 		s.files[it.Index] = bar
 	}
 	bar.SetCurrent(int64(quarters(it)))
+}
+
+// maxWords is the room beside a bar; the table at the end has the whole text.
+const maxWords = 36
+
+// trouble says what an item waits for that should not have happened; empty when
+// nothing is wrong.
+func trouble(it *session.Item) string {
+	if it.Failure == nil || it.State.Ended() || it.State == session.Held {
+		return ""
+	}
+	return string(it.Step) + " will be tried again by itself: " + it.Failure.Reason
 }
 
 // worthALine: a state that lasts long enough to be seen.
@@ -236,9 +298,10 @@ func words(it *session.Item) string {
 	return it.Label()
 }
 
-// quarters is how far an item is, four for each step of its plan.
+// quarters is how far an item is, four for each step of its plan. One that failed
+// stays where it came to.
 func quarters(it *session.Item) int {
-	if it.State.Ended() {
+	if it.State == session.Succeeded {
 		return 4 * len(it.Plan)
 	}
 	done := 0
@@ -265,6 +328,23 @@ func (s *screen) note(index int, text string) {
 	}
 	s.notes[index] = text
 	s.say("%s", text)
+}
+
+// once says what concerns many files alike, and says it once.
+func (s *screen) once(text string) {
+	if !s.said[text] {
+		s.said[text] = true
+		s.say("%s", text)
+	}
+}
+
+// shortEnd shortens a sentence.
+func shortEnd(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	return string(runes[:width-1]) + "…"
 }
 
 // short shortens a name from its left, where paths are alike.

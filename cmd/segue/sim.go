@@ -27,7 +27,7 @@ credits. They are mildly faulty, as the real ones are; --faultless turns that of
 
   GET  /_sim/charges   every charge, GET /_sim/verdict what the client did wrong
   POST /_sim/faults    what goes wrong from here on, POST /_sim/reset begin anew`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := simulator.Options{
 				Seed: seed, Journal: journal, PublicURL: public, NoFetch: fetchNothing, TrackScale: scale,

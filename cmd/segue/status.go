@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,10 +35,10 @@ func (a *app) with(cmd *cobra.Command, args []string, do func(ctx context.Contex
 	return errors.Join(do(ctx, sys), sys.close())
 }
 
-// unknownSession adds where to look.
-func unknownSession(err error) error {
+// unknownSession says where to look for what does not exist.
+func unknownSession(err error, id string) error {
 	if fault.CodeOf(err) == fault.NotFound {
-		return hinted(err, "segue sessions")
+		return &failure{exitNotFound, fmt.Errorf("there is no session %s", id), "segue sessions lists those that there are"}
 	}
 	return err
 }
@@ -48,7 +49,7 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status SESSION",
 		Short: "Show where a session is",
-		Args:  cobra.ExactArgs(1),
+		Args:  one(aSession),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.status(ctx, sys, args[0], watch, timeout) })
 		},
@@ -68,19 +69,14 @@ func (a *app) status(ctx context.Context, sys *system, id string, watch bool, ti
 		}
 		defer cancel()
 		err := a.watch(watching, sys, id, screen)
-		switch {
-		case errors.Is(err, context.Canceled):
-			return &failure{exitInterrupted, errors.New("stopped watching; the session goes on"), "segue status " + id}
-		case errors.Is(err, context.DeadlineExceeded):
-			return &failure{exitTimeout, errors.New("the time is up; the session goes on"), "segue status " + id}
-		case err != nil:
-			return unknownSession(err)
+		if err != nil {
+			return unknownSession(watched(err, id), id)
 		}
 		screen.close()
 	}
 	status, err := sys.client.Status(ctx, id)
 	if err != nil {
-		return unknownSession(err)
+		return unknownSession(err, id)
 	}
 	if watch {
 		return a.results(status)
@@ -97,7 +93,7 @@ func (a *app) sessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "List sessions, the newest first",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.sessions(ctx, sys, limit) })
 		},
@@ -137,24 +133,30 @@ func (a *app) sessions(ctx context.Context, sys *system, limit int) error {
 	return nil
 }
 
+// statuses are those of an item, as items --status takes them.
+var statuses = []string{"queued", "sending", "running", "waiting", "held", "succeeded", "failed", "canceled"}
+
 func (a *app) itemsCommand() *cobra.Command {
 	var only string
 	cmd := &cobra.Command{
 		Use:   "items SESSION",
 		Short: "List a session's items, with what is known of each and what to do",
-		Args:  cobra.ExactArgs(1),
+		Args:  one(aSession),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if only != "" && !slices.Contains(statuses, only) {
+				return usage("--status is %q; it is one of %s", only, strings.Join(statuses, ", "))
+			}
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.items(ctx, sys, args[0], only) })
 		},
 	}
-	cmd.Flags().StringVar(&only, "status", "", "only items with this status: queued, sending, running, waiting, held, succeeded, failed, canceled")
+	cmd.Flags().StringVar(&only, "status", "", "only items with this status: "+strings.Join(statuses, ", "))
 	return cmd
 }
 
 func (a *app) items(ctx context.Context, sys *system, id, only string) error {
 	status, err := sys.client.Status(ctx, id)
 	if err != nil {
-		return unknownSession(err)
+		return unknownSession(err, id)
 	}
 	kept := status.Items[:0]
 	for _, it := range status.Items {
@@ -167,14 +169,7 @@ func (a *app) items(ctx context.Context, sys *system, id, only string) error {
 		return a.printJSON(kept)
 	}
 	a.printItems(status)
-	for _, it := range kept {
-		if it.Status == "held" {
-			fmt.Fprintf(a.stdout, "\n%s is held. Look at the provider's own list of operations, then one of:\n"+
-				"  segue resolve %s --operation ID   it was accepted, as ID: costs nothing more\n"+
-				"  segue resolve %s --resubmit       it was not: sends it again, and pays again if it was\n"+
-				"  segue resolve %s --abandon        give it up\n", it.Source, it.ItemID, it.ItemID, it.ItemID)
-		}
-	}
+	a.printHeld(status, maxRows)
 	return nil
 }
 
@@ -183,7 +178,7 @@ func (a *app) resultsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "results SESSION",
 		Short: "List a session's archived files and audioIds, or copy the files",
-		Args:  cobra.ExactArgs(1),
+		Args:  one(aSession),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "csv" && format != "json" && format != "" {
 				return usage("--format is %q; it is csv or json", format)
@@ -201,7 +196,7 @@ func (a *app) resultsCommand() *cobra.Command {
 func (a *app) sessionResults(ctx context.Context, sys *system, id, out, format string) error {
 	status, err := sys.client.Status(ctx, id)
 	if err != nil {
-		return unknownSession(err)
+		return unknownSession(err, id)
 	}
 	if out != "" {
 		if err := copyResults(status, out); err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,7 +107,7 @@ func (s *system) connect(ctx context.Context, command string) error {
 	s.rdb, s.redisURL = rdb, url
 	s.closers = append(s.closers, rdb.Close)
 	if err := redisconn.Ping(ctx, rdb); err != nil {
-		return hinted(err, "redis-cli ping, and look at redis.url in segue config print")
+		return hinted(err, "start it, or put redis.url right (segue config print shows where it comes from), then the same command")
 	}
 	return nil
 }
@@ -131,8 +132,8 @@ func (s *system) lifetime(ctx context.Context) (context.Context, context.CancelF
 // close closes what was opened, the last first.
 func (s *system) close() error {
 	var all []error
-	for n := len(s.closers) - 1; n >= 0; n-- {
-		all = append(all, s.closers[n]())
+	for _, closer := range slices.Backward(s.closers) {
+		all = append(all, closer())
 	}
 	s.closers = nil
 	return errors.Join(all...)
@@ -187,16 +188,16 @@ func (a *app) info(p config.Provider) (provider.Info, error) {
 
 // overrideModel changes a model of the table, or adds one.
 func overrideModel(models []provider.Model, name string, o config.Model) []provider.Model {
-	for n := range models {
-		if m := &models[n]; m.Name == name {
-			m.MaxPrompt = cmp.Or(o.MaxPrompt, m.MaxPrompt)
-			m.MaxStyle = cmp.Or(o.MaxStyle, m.MaxStyle)
-			m.MaxTitle = cmp.Or(o.MaxTitle, m.MaxTitle)
-			m.MaxUpload = cmp.Or(o.MaxUpload, m.MaxUpload)
-			return models
-		}
+	at := slices.IndexFunc(models, func(m provider.Model) bool { return m.Name == name })
+	if at < 0 {
+		at, models = len(models), append(models, provider.Model{Name: name})
 	}
-	return append(models, provider.Model{Name: name, MaxPrompt: o.MaxPrompt, MaxStyle: o.MaxStyle, MaxTitle: o.MaxTitle, MaxUpload: o.MaxUpload})
+	m := &models[at]
+	m.MaxPrompt = cmp.Or(o.MaxPrompt, m.MaxPrompt)
+	m.MaxStyle = cmp.Or(o.MaxStyle, m.MaxStyle)
+	m.MaxTitle = cmp.Or(o.MaxTitle, m.MaxTitle)
+	m.MaxUpload = cmp.Or(o.MaxUpload, m.MaxUpload)
+	return models
 }
 
 // egressClient is made when it is first needed, when all allowed hosts are known.
@@ -279,8 +280,7 @@ func stageSource(ctx context.Context, stage *staging.Staging, src session.Source
 
 // bare is a file error without its path, which the sentence names already.
 func bare(err error) error {
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
 		return pathErr.Err
 	}
 	return err
@@ -298,8 +298,10 @@ func (s *system) durable(p config.Provider, accepted bool) error {
 	if s.embedded == nil || s.embedded.Durable() || accepted || p.Driver == simDriver {
 		return nil
 	}
-	return &failure{exitOther, errors.New("no redis-server is installed, and the stand-in forgets up to a second of what was paid for when it is killed"),
-		"install redis-server, or set redis.url, or accept the risk with --accept-volatile"}
+	return &failure{
+		exitOther, errors.New("no redis-server is installed, and the stand-in forgets up to a second of what was paid for when it is killed"),
+		"install redis-server, or set redis.url, or accept the risk with --accept-volatile",
+	}
 }
 
 // redisLog sends go-redis's log to ours.
