@@ -29,6 +29,7 @@ type screen struct {
 	labels  sync.Map // index → words; the bars read it from their own goroutine
 	seen    string
 	notes   map[int]string
+	reasons map[string]bool
 	said    map[string]bool
 	// dir is what all the files' names begin with, and bars leave out.
 	dir string
@@ -40,7 +41,7 @@ const wholeSession = -1
 func (a *app) screen() *screen {
 	s := &screen{
 		out: a.stderr, started: time.Now(),
-		files: map[int]*mpb.Bar{}, notes: map[int]string{}, said: map[string]bool{},
+		files: map[int]*mpb.Bar{}, notes: map[int]string{}, reasons: map[string]bool{}, said: map[string]bool{},
 	}
 	if a.terminal {
 		s.bars = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(40), mpb.WithRefreshRate(120*time.Millisecond))
@@ -149,7 +150,7 @@ func (s *screen) show(ctx context.Context, sys *system, current *session.Session
 	if current.Total > maxFiles {
 		s.showTotal(current, 4*tally.Total, 4*(tally.Total-tally.Waiting))
 		s.line(current, tally)
-		return nil
+		return s.sample(ctx, sys, current.ID)
 	}
 	items := make([]*session.Item, 0, current.Total)
 	err := sys.store.Each(ctx, current.ID, 0, 0, func(it *session.Item) error {
@@ -211,6 +212,22 @@ func (s *screen) showTotal(current *session.Session, all, done int) {
 }
 
 // line says in one line where many files are.
+// sampleSize is how many of many files are asked why they wait.
+const sampleSize = 500
+
+// sample says why files of a large session wait longer than usual, each reason
+// once: what one of them waits for, most of the others do too.
+func (s *screen) sample(ctx context.Context, sys *system, id string) error {
+	return sys.store.Each(ctx, id, 0, sampleSize, func(it *session.Item) error {
+		if it.Failure == nil || it.State.Ended() || s.reasons[it.Failure.Reason] {
+			return nil
+		}
+		s.reasons[it.Failure.Reason] = true
+		s.say("%s waits, and others may: %s", it.Source.Name, it.Failure.Reason)
+		return nil
+	})
+}
+
 func (s *screen) line(current *session.Session, tally session.Tally) {
 	if s.bars != nil {
 		return

@@ -227,7 +227,7 @@ func (s *system) simulate(ctx context.Context, p config.Provider, o simulator.Op
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	o.Journal = filepath.Join(dir, "journal.jsonl")
+	o.Journal, o.Credits = filepath.Join(dir, "journal.jsonl"), simCredits
 	sim, err := simulator.New(o)
 	if err != nil {
 		return err

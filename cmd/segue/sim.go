@@ -12,9 +12,12 @@ import (
 	"github.com/segue-audio/segue/internal/simulator"
 )
 
+// simCredits is what a simulated account begins with: enough for 80,000 songs.
+const simCredits = 1_000_000
+
 func (a *app) simCommand() *cobra.Command {
 	var address, journal, public string
-	var seed int64
+	var seed, credits int64
 	var faultless, fetchNothing bool
 	var upload, extend time.Duration
 	var scale float64
@@ -22,15 +25,15 @@ func (a *app) simCommand() *cobra.Command {
 		Use:   "sim",
 		Short: "Serve fake providers, mildly faulty, with a charge log",
 		Long: `Serves fake providers that behave as the real ones are documented to, with
-simulated money: every key that does not begin with "wrong" is good and has 10,000
-credits. They are mildly faulty, as the real ones are; --faultless turns that off.
+simulated money: every key that does not begin with "wrong" is good and has --credits.
+They are mildly faulty, as the real ones are; --faultless turns that off.
 
   GET  /_sim/charges   every charge, GET /_sim/verdict what the client did wrong
   POST /_sim/faults    what goes wrong from here on, POST /_sim/reset begin anew`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := simulator.Options{
-				Seed: seed, Journal: journal, PublicURL: public, NoFetch: fetchNothing, TrackScale: scale,
+				Seed: seed, Credits: credits, Journal: journal, PublicURL: public, NoFetch: fetchNothing, TrackScale: scale,
 				Log: slog.New(slog.DiscardHandler), Faults: simulator.Mild(),
 			}
 			if faultless {
@@ -48,6 +51,7 @@ credits. They are mildly faulty, as the real ones are; --faultless turns that of
 	f := cmd.Flags()
 	f.StringVar(&address, "addr", "127.0.0.1:4100", "loopback host:port to listen on; port 0 is any, and is printed")
 	f.Int64Var(&seed, "seed", 0, "seed of every choice and fault (0: a new one, printed)")
+	f.Int64Var(&credits, "credits", simCredits, "credits that an account begins with")
 	f.StringVar(&journal, "journal", "", "file that keeps operations and charges across restarts")
 	f.StringVar(&public, "public-url", "", "what result URLs begin with (default: the host that was asked)")
 	f.BoolVar(&faultless, "faultless", false, "no faults until some are set over the control API")

@@ -199,7 +199,7 @@ func (c *call) authenticate() bool {
 		return false
 	}
 	if !known {
-		initial = Account{Credits: lazyCredits}
+		initial = Account{Credits: s.opts.Credits}
 	}
 	name, err := s.account(key, initial)
 	c.account = name

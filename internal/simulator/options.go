@@ -26,9 +26,11 @@ type Options struct {
 	// Log gets one debug line per request; nil discards.
 	Log *slog.Logger
 	// Keys maps API keys to accounts. Empty: any key is good except those that
-	// begin with "wrong", and gets an account with 10,000 credits. With a
+	// begin with "wrong", and gets an account with Credits. With a
 	// journal that knows the account, the journal's balance counts.
 	Keys map[string]Account
+	// Credits is what an account that Keys does not name begins with (10,000).
+	Credits int64
 	// UploadTime (300 ms ± 100 ms) and ExtendTime (800 ms ± 300 ms) are how
 	// long an operation takes from acceptance to its end. A slow download of
 	// the source makes it longer.
@@ -110,6 +112,7 @@ const (
 var defaultPrices = map[string]int64{mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10}
 
 func (o Options) withDefaults() Options {
+	o.Credits = cmp.Or(o.Credits, lazyCredits)
 	o.UploadTime = cmp.Or(o.UploadTime, Timing{300 * time.Millisecond, 100 * time.Millisecond})
 	o.ExtendTime = cmp.Or(o.ExtendTime, Timing{800 * time.Millisecond, 300 * time.Millisecond})
 	o.UpstreamAccounts = cmp.Or(o.UpstreamAccounts, 5)
@@ -174,6 +177,8 @@ func (o Options) checkKeys() error {
 
 func (o Options) checkNumbers() error {
 	switch {
+	case o.Credits < 0:
+		return fmt.Errorf("option Credits is %d, want 0 or more", o.Credits)
 	case o.UpstreamAccounts < 1:
 		return fmt.Errorf("option UpstreamAccounts is %d, want at least 1", o.UpstreamAccounts)
 	case !(o.TrackScale > 0 && o.TrackScale <= 10):
