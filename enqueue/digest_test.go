@@ -10,8 +10,6 @@ import (
 	"github.com/segue-audio/segue/internal/redistest"
 )
 
-func weight(v float64) *float64 { return &v }
-
 // order is a submission in which every field says something.
 func order() enqueue.Session {
 	return enqueue.Session{
@@ -21,7 +19,7 @@ func order() enqueue.Session {
 			Source: "/songs/a.mp3", Name: "a", Key: "first",
 			Extend: &enqueue.Extend{
 				Model: "V5", ContinueAt: -5, Prompt: "la", Style: "folk", Title: "A", NegativeTags: "drums", VocalGender: "f",
-				StyleWeight: weight(0.1), WeirdnessConstraint: weight(0.2), AudioWeight: weight(0.3), PersonaID: "p",
+				StyleWeight: new(0.1), WeirdnessConstraint: new(0.2), AudioWeight: new(0.3), PersonaID: "p",
 			},
 			Known: enqueue.Audio{Format: "mp3", Size: 100, ModTime: time.Unix(1_700_000_000, 0), SHA256: "ab", Duration: time.Minute},
 		}},
@@ -56,8 +54,8 @@ var changes = map[string]func(*enqueue.Session){
 	"Extend.NegativeTags":        func(s *enqueue.Session) { s.Items[0].Extend.NegativeTags = "" },
 	"Extend.VocalGender":         func(s *enqueue.Session) { s.Items[0].Extend.VocalGender = "m" },
 	"Extend.StyleWeight":         func(s *enqueue.Session) { s.Items[0].Extend.StyleWeight = nil },
-	"Extend.WeirdnessConstraint": func(s *enqueue.Session) { s.Items[0].Extend.WeirdnessConstraint = weight(0) },
-	"Extend.AudioWeight":         func(s *enqueue.Session) { s.Items[0].Extend.AudioWeight = weight(1) },
+	"Extend.WeirdnessConstraint": func(s *enqueue.Session) { s.Items[0].Extend.WeirdnessConstraint = new(0.0) },
+	"Extend.AudioWeight":         func(s *enqueue.Session) { s.Items[0].Extend.AudioWeight = new(1.0) },
 	"Extend.PersonaID":           func(s *enqueue.Session) { s.Items[0].Extend.PersonaID = "" },
 }
 
@@ -102,8 +100,8 @@ func TestOneKeyStandsForOneRequest(t *testing.T) {
 func TestEveryFieldIsDecidedAbout(t *testing.T) {
 	for _, of := range []any{enqueue.Session{}, enqueue.Item{}, enqueue.Audio{}, enqueue.Extend{}} {
 		kind := reflect.TypeOf(of)
-		for n := range kind.NumField() {
-			name := kind.Name() + "." + kind.Field(n).Name
+		for field := range kind.Fields() {
+			name := kind.Name() + "." + field.Name
 			if (changes[name] == nil) == (sames[name] == nil) {
 				t.Errorf("%s is in both tables or in none; want it in one", name)
 			}
