@@ -197,10 +197,10 @@ func extended(b []byte) int {
 
 // printable replaces what would not show in a codec's name.
 func printable(name string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' {
 			return '_'
 		}
 		return r
-	}, name))
+	}, strings.TrimSpace(name))
 }

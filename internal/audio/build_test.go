@@ -118,26 +118,36 @@ type mp4Settings struct {
 	samples int    // of 1024 ticks
 	sizes   []byte // stsz; by default 100 bytes each
 	edits   []byte // an edts box, or nothing
-	extend  []byte // an mvex box, or nothing
+	extend  []byte // an mvex or udta box, or nothing
+	entry   []byte // the sound description; by default 16 bits, mono, 8000 Hz
+	head    []byte // mvhd; by default 1000 file ticks per second
+	media   []byte // mdhd; by default 8000 track ticks per second
 }
 
-// moov is an index of one track with 1000 file ticks and 8000 track ticks per
-// second.
+// moov is an index of one track.
 func moov(s mp4Settings) []byte {
 	if s.sizes == nil {
 		s.sizes = box("stsz", be32(0), be32(100), be32(s.samples))
 	}
-	entry := join(make([]byte, 6), be16(1), make([]byte, 8), be16(1), be16(16), be32(0), be32(8000<<16))
+	if s.entry == nil {
+		s.entry = entry(0, 1, 8000)
+	}
+	if s.head == nil {
+		s.head = box("mvhd", be32(0), be32(0), be32(0), be32(1000), be32(s.samples*128), make([]byte, 80))
+	}
+	if s.media == nil {
+		s.media = box("mdhd", be32(0), be32(0), be32(0), be32(8000), be32(s.samples*1024), be32(0))
+	}
 	return box("moov",
-		box("mvhd", be32(0), be32(0), be32(0), be32(1000), be32(s.samples*128), make([]byte, 80)),
+		s.head,
 		box("trak",
 			box("tkhd", be32(0), be32(0), be32(0), be32(1), make([]byte, 68)),
 			s.edits,
 			box("mdia",
-				box("mdhd", be32(0), be32(0), be32(0), be32(8000), be32(s.samples*1024), be32(0)),
+				s.media,
 				box("hdlr", be32(0), be32(0), text(s.handler), make([]byte, 13)),
 				box("minf", box("stbl",
-					box("stsd", be32(0), be32(1), box(s.codec, entry)),
+					box("stsd", be32(0), be32(1), box(s.codec, s.entry)),
 					box("stts", be32(0), be32(1), be32(s.samples), be32(1024)),
 					s.sizes,
 				)),

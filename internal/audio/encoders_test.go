@@ -53,6 +53,9 @@ var variants = []struct {
 	{"flac of ffmpeg to a pipe", `$ff -i $in -f flac - | cat >$out`, "flac", "flac", 8 * time.Second, exact},
 	{"flac of huge blocks", `flac --silent -f --lax -b 65535 -o $out $in`, "flac", "flac", 8 * time.Second, exact},
 	{"flac of tiny blocks", `flac --silent -f --lax -b 16 -o $out $in`, "flac", "flac", 8 * time.Second, exact},
+	{"flac at 12 kHz", `sox -V1 $in -r 12000 -t wav - | flac --totally-silent -c - >$out`, "flac", "flac", 8 * time.Second, exact},
+	{"flac at 37.8 kHz", `sox -V1 $in -r 37800 -t wav - | flac --totally-silent -c - >$out`, "flac", "flac", 8 * time.Second, exact},
+	{"flac at 70 kHz", `sox -V1 $in -r 70000 -t wav - | flac --totally-silent --lax -c - >$out`, "flac", "flac", 8 * time.Second, exact},
 	{"flac of 24 bits at 96 kHz", `$ff -i $in -ar 96000 -sample_fmt s32 -f flac $out`, "flac", "flac", 8 * time.Second, exact},
 
 	{"vorbis", `oggenc --quiet -q 6 -o $out $in`, "ogg", "vorbis", 8 * time.Second, exact},

@@ -27,27 +27,12 @@ type mp4 struct {
 	declared uint64    // and those that the boxes announce
 	index    bool      // a moov was seen
 	pieces   bool      // a moof was seen: the index does not know the whole
+	gapless  uint64    // samples without priming, as Apple's encoder notes them
 	cut      bool      // some box ends behind the file
 	boxes    int
 }
 
-// isMP4 knows ftyp and the boxes that files older than it begin with. Image
-// formats built on the same boxes are left to report.
-func isMP4(head []byte) bool {
-	if len(head) < 8 {
-		return false
-	}
-	switch string(head[4:8]) {
-	case "ftyp", "styp", "moov", "moof", "sidx":
-		return true
-	case "mdat", "free", "skip", "wide", "pnot":
-		// These words could stand in anything: they need a plausible length.
-		size := binary.BigEndian.Uint32(head)
-		return size >= 8 || size <= 1
-	}
-	return false
-}
-
+// parseMP4 reads all boxes, in whatever order they come.
 func parseMP4(c *cursor, in *Info) error {
 	if kind := imageBrand(c.peek(12)); kind != "" {
 		return errors.New("this is not audio (" + kind + ")")
@@ -58,22 +43,6 @@ func parseMP4(c *cursor, in *Info) error {
 	return m.report(in)
 }
 
-// imageBrand names pictures that look like MP4 from outside.
-func imageBrand(head []byte) string {
-	if len(head) < 12 || string(head[4:8]) != "ftyp" {
-		return ""
-	}
-	switch string(head[8:12]) {
-	case "heic", "heix", "mif1", "msf1", "heim", "heis":
-		return "HEIC image"
-	case "avif", "avis":
-		return "AVIF image"
-	case "crx ":
-		return "raw photo"
-	}
-	return ""
-}
-
 // box reads one box that ends at the latest at limit; false when none is left.
 func (m *mp4) box(limit int64, depth int) bool {
 	if m.c.pos >= limit {
@@ -82,7 +51,6 @@ func (m *mp4) box(limit int64, depth int) bool {
 	start := m.c.pos
 	kind, length, header := readBox(m.c.peek(16))
 	if header == 0 || limit-start < header {
-		m.cut = m.cut || depth > 0 && len(m.c.peek(8)) < 8
 		return false
 	}
 	end := limit
@@ -98,42 +66,15 @@ func (m *mp4) box(limit int64, depth int) bool {
 	return !missing
 }
 
-// readBox reads a box header. length counts the header; zero means up to the
-// end of the file. header is zero when b begins no box.
-func readBox(b []byte) (kind string, length, header int64) {
-	if len(b) < 8 || !isBoxName(b[4:8]) {
-		return "", 0, 0
-	}
-	kind, length, header = string(b[4:8]), int64(binary.BigEndian.Uint32(b)), 8
-	if length == 1 {
-		if len(b) < 16 {
-			return "", 0, 0
-		}
-		length, header = int64(min(binary.BigEndian.Uint64(b[8:]), math.MaxInt64)), 16
-	}
-	if length != 0 && length < header {
-		return "", 0, 0
-	}
-	return kind, length, header
-}
-
-// isBoxName also accepts Apple's names that begin with a copyright sign.
-func isBoxName(b []byte) bool {
-	for i, v := range b[:4] {
-		if (v < ' ' || v > '~') && (i > 0 || v != 0xa9) {
-			return false
-		}
-	}
-	return true
-}
-
 // content reads what is needed of a box's inside; the caller passes the rest.
 func (m *mp4) content(kind string, end int64, depth int) {
 	switch kind {
 	case "mdat":
 		m.media(end)
-	case "moov", "trak", "mdia", "minf", "stbl", "edts", "mvex", "moof", "traf":
+	case "moov", "trak", "mdia", "minf", "stbl", "edts", "mvex", "moof", "traf", "udta", "meta", "ilst":
 		m.enter(kind, end, depth)
+	case "----":
+		m.readNote(m.body(end, 512))
 	case "mvhd":
 		m.scale, _ = readHeaderBox(m.body(end, 32))
 	case "mehd":
@@ -182,6 +123,11 @@ func (m *mp4) enter(kind string, end int64, depth int) {
 		m.index = true
 	case "moof":
 		m.pieces = true
+	case "meta":
+		// QuickTime's meta has no version and flags.
+		if head := m.body(end, 8); len(head) == 8 && string(head[4:]) != "hdlr" {
+			m.c.skip(4)
+		}
 	case "trak":
 		if len(m.tracks) < mp4Tracks {
 			m.track = &mp4Track{}
@@ -269,9 +215,21 @@ func (m *mp4) withoutIndex(in *Info) error {
 	return nil
 }
 
+// playing gives a track's length without the encoder's priming. Apple notes
+// that outside the track; a note that does not fit it is not believed.
+func (m *mp4) playing(t *mp4Track) time.Duration {
+	const most = 200 * time.Millisecond
+	length := t.playing(m.scale)
+	noted := playing(m.gapless, uint64(t.sampleRate()))
+	if t.edited || noted == 0 || noted > length || length-noted > most {
+		return length
+	}
+	return noted
+}
+
 // measure compares what the index describes with the bytes that are there.
 func (m *mp4) measure(in *Info, t *mp4Track) {
-	length := t.playing(m.scale)
+	length := m.playing(t)
 	var described uint64
 	for _, track := range m.tracks {
 		described = sum(described, track.bytes)

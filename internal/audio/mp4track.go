@@ -1,8 +1,10 @@
 package audio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -102,6 +104,27 @@ func (t *mp4Track) readEdits(b []byte) {
 			t.begin = min(t.begin, uint64(begin))
 		}
 		t.plays = sum(t.plays, plays)
+	}
+}
+
+// readNote reads the comment iTunSMPB, which Apple's encoders leave behind:
+// hexadecimal numbers, of which the fourth counts the samples of the sound.
+func (m *mp4) readNote(b []byte) {
+	const dataHeader = 4 + 8 // its name, then type and language
+	at := bytes.Index(b, []byte("iTunSMPB"))
+	if at < 0 {
+		return
+	}
+	data := bytes.Index(b[at:], []byte("data"))
+	if data < 0 || len(b) < at+data+dataHeader {
+		return
+	}
+	numbers := bytes.Fields(b[at+data+dataHeader:])
+	if len(numbers) < 4 {
+		return
+	}
+	if samples, err := strconv.ParseUint(string(numbers[3]), 16, 64); err == nil {
+		m.gapless = samples
 	}
 }
 
