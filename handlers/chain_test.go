@@ -294,8 +294,10 @@ func TestWaitingIsFree(t *testing.T) {
 	}
 	poll, _ := r.next(id, 0)
 	for _, c := range []struct{ age, want time.Duration }{
-		{time.Second, 2 * time.Second}, {9 * time.Second, 2 * time.Second},
-		{40 * time.Second, 10 * time.Second}, {500 * time.Second, 30 * time.Second},
+		{time.Second, 2 * time.Second},
+		{9 * time.Second, 2 * time.Second},
+		{40 * time.Second, 10 * time.Second},
+		{500 * time.Second, 30 * time.Second},
 	} {
 		r.pass(c.age)
 		r.vendor.states = append(r.vendor.states, func() (*provider.State, error) { return &provider.State{Word: "queued"}, nil })

@@ -160,8 +160,11 @@ func each(ctx context.Context, interval time.Duration, fn func()) {
 type asynqLog struct{ log *slog.Logger }
 
 func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...), slog.String("from", "asynq")) }
-func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...), slog.String("from", "asynq")) }
-func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...), slog.String("from", "asynq")) }
+
+func (l asynqLog) Info(args ...any) { l.log.Info(fmt.Sprint(args...), slog.String("from", "asynq")) }
+
+func (l asynqLog) Warn(args ...any) { l.log.Warn(fmt.Sprint(args...), slog.String("from", "asynq")) }
+
 func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...), slog.String("from", "asynq")) }
 
 // Fatal is asynq's word for a server that cannot go on. Only cmd ends a process.

@@ -179,8 +179,12 @@ func TestNextNamesTheTask(t *testing.T) {
 	}{
 		{session.Queued, "audio:upload:ses_test.0:upload:0"},
 		{session.Waiting, "audio:poll:ses_test.0:upload:0"},
-		{session.Sending, ""}, {session.Running, ""}, {session.Held, ""},
-		{session.Succeeded, ""}, {session.Failed, ""}, {session.Canceled, ""},
+		{session.Sending, ""},
+		{session.Running, ""},
+		{session.Held, ""},
+		{session.Succeeded, ""},
+		{session.Failed, ""},
+		{session.Canceled, ""},
 	}
 	for _, c := range cases {
 		task, ok, err := session.Next(in(c.state))
