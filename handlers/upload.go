@@ -107,21 +107,28 @@ func (h *Handlers) remoteSession(ctx context.Context, j *job) (string, error) {
 		return j.Session.Remote, nil
 	}
 	id := j.Session.ID
-	remote, err, _ := h.openers.group.Do(id, func() (any, error) {
+	_, err, _ := h.openers.group.Do(id, func() (any, error) {
 		work, err := h.Store.Load(ctx, id, j.Item.Index)
 		if err != nil || work.Session.Remote != "" {
-			return work.Session.Remote, err
+			return nil, err
 		}
 		opened, err := opener.OpenSession(ctx)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		return h.Store.SetRemote(ctx, id, opened)
+		_, err = h.Store.SetRemote(ctx, id, opened)
+		return nil, err
 	})
 	if err != nil {
 		return "", err
 	}
-	return remote.(string), nil
+	// Which one holds is for the state to say.
+	work, err := h.Store.Load(ctx, id, j.Item.Index)
+	if err != nil {
+		return "", err
+	}
+	j.Session.Remote = work.Session.Remote
+	return j.Session.Remote, nil
 }
 
 // audio is the item's file as the driver takes it.

@@ -44,8 +44,7 @@ func IsFailure(err error) bool {
 // with it, since asynq's own count stays 0 while nothing fails. asynq keeps whole
 // seconds only.
 func RetryDelay(n int, err error, _ *asynq.Task) time.Duration {
-	var r *retry
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*retry](err); ok {
 		return r.after
 	}
 	if after := fault.RetryAfter(err); after > 0 {

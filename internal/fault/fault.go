@@ -155,8 +155,7 @@ func CodeOf(err error) Code {
 // ChargeOf gives the billing class of err: ChargeUnknown unless an Error says
 // otherwise.
 func ChargeOf(err error) Charge {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Charge
 	}
 	return ChargeUnknown
@@ -164,8 +163,7 @@ func ChargeOf(err error) Charge {
 
 // RetryAfter gives the wait that err asks for, or zero.
 func RetryAfter(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0

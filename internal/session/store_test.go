@@ -375,16 +375,13 @@ func TestIdleItemCost(t *testing.T) {
 	store := session.NewStore(rdb)
 	const n = 10000
 	before := usedMemory(t, rdb)
-	id := ""
-	{
-		var err error
-		if id, err = session.NewID(); err != nil {
-			t.Fatal(err)
-		}
-		params := &provider.Params{Model: "chirp-v50", ContinueAt: -5, Prompt: strings.Repeat("la ", 50)}
-		if _, _, err := store.Create(t.Context(), session.Spec{ID: id, Provider: "sim", Account: "main", Params: params}, false); err != nil {
-			t.Fatal(err)
-		}
+	id, err := session.NewID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := &provider.Params{Model: "chirp-v50", ContinueAt: -5, Prompt: strings.Repeat("la ", 50)}
+	if _, _, err := store.Create(t.Context(), session.Spec{ID: id, Provider: "sim", Account: "main", Params: params}, false); err != nil {
+		t.Fatal(err)
 	}
 	for from := 0; from < n; from += 500 {
 		items := make([]session.New, 500)
