@@ -21,6 +21,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -39,6 +40,8 @@ type Handlers struct {
 	Accounts *account.Pool
 	// Probe learns about a source that was submitted without being probed.
 	Probe func(ctx context.Context, s session.Source) (session.Source, error)
+	// Open streams a source's bytes.
+	Open func(ctx context.Context, s session.Source) (io.ReadCloser, error)
 	// Stage turns a local file into a URL that a provider can fetch. Nil means
 	// that this worker has no address a provider could reach.
 	Stage func(ctx context.Context, s session.Source) (url string, err error)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -139,10 +138,10 @@ func (h *Handlers) audio(ctx context.Context, j *job) (provider.Audio, error) {
 		Duration: time.Duration(src.Duration * float64(time.Second)),
 	}
 	switch {
-	case j.account.Info.Uploads.By == provider.ByBytes && src.Path != "":
-		audio.Open = func(context.Context) (io.ReadCloser, error) { return os.Open(src.Path) }
+	case j.account.Info.Uploads.By == provider.ByBytes:
+		audio.Open = func(ctx context.Context) (io.ReadCloser, error) { return h.Open(ctx, src) }
 		return audio, nil
-	case j.account.Info.Uploads.By == provider.ByBytes || src.URL != "":
+	case src.URL != "":
 		return audio, nil
 	case h.Stage == nil:
 		return audio, fault.Uncharged(fault.Unavailable, "handlers.audio",

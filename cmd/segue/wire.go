@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/audio"
+	"github.com/segue-audio/segue/internal/audio/remote"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/egress"
 	"github.com/segue-audio/segue/internal/embedded"
@@ -254,7 +256,7 @@ func workerName() string {
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
 		Store: s.store, Queue: s.queue, Accounts: s.accounts,
-		Probe: s.probeSource, Archive: s.archiveAt,
+		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt,
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp,
 	}
 	if stage != nil {
@@ -263,15 +265,44 @@ func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	return h
 }
 
-// stageSource gives a local file a URL. A file that was changed after it was
+// openSource streams a source's bytes. A local file that was changed after it was
 // submitted is not what was submitted.
-func stageSource(ctx context.Context, stage *staging.Staging, src session.Source) (string, error) {
+func (s *system) openSource(ctx context.Context, src session.Source) (io.ReadCloser, error) {
+	if src.Path != "" {
+		if _, err := submittedFile(src); err != nil {
+			return nil, err
+		}
+		file, err := os.Open(src.Path)
+		if err != nil {
+			return nil, fault.Uncharged(fault.Invalid, "segue.open", fmt.Errorf("%s cannot be read by this worker: %w", src.Name, bare(err)))
+		}
+		return file, nil
+	}
+	client, err := s.egressClient()
+	if err != nil {
+		return nil, err
+	}
+	return remote.Open(ctx, client, src.URL)
+}
+
+// submittedFile looks at a local source and insists that it is what was
+// submitted.
+func submittedFile(src session.Source) (os.FileInfo, error) {
 	info, err := os.Stat(src.Path)
 	if err != nil {
-		return "", fault.Uncharged(fault.Invalid, "segue.stage", fmt.Errorf("%s cannot be read by this worker: %w", src.Name, bare(err)))
+		return nil, fault.Uncharged(fault.Invalid, "segue.open", fmt.Errorf("%s cannot be read by this worker: %w", src.Name, bare(err)))
 	}
 	if info.Size() != src.Size || (src.ModTime != 0 && info.ModTime().UnixNano() != src.ModTime) {
-		return "", fault.Uncharged(fault.Invalid, "segue.stage", fmt.Errorf("%s was changed after it was submitted", src.Name))
+		return nil, fault.Uncharged(fault.Invalid, "segue.open", fmt.Errorf("%s was changed after it was submitted", src.Name))
+	}
+	return info, nil
+}
+
+// stageSource gives a local file a URL.
+func stageSource(ctx context.Context, stage *staging.Staging, src session.Source) (string, error) {
+	info, err := submittedFile(src)
+	if err != nil {
+		return "", err
 	}
 	return stage.URL(ctx, staging.File{
 		Path: src.Path, Size: info.Size(), ModTime: info.ModTime(), Name: filepath.Base(src.Path), SHA256: src.SHA256,

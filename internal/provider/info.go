@@ -36,6 +36,12 @@ type Info struct {
 	Poll Polling
 	// Retention is how long results stay downloadable.
 	Retention time.Duration
+	// Callbacks says that the provider reports to a URL.
+	Callbacks bool
+	// Rules are the provider's own demands on a continuation beyond limits and
+	// ranges, one sentence for each that is not met; nil means that there are
+	// none. CheckParams applies them.
+	Rules func(p Params) []string
 }
 
 // Uploads describes how a provider takes audio.
@@ -175,6 +181,9 @@ func (i Info) CheckParams(p Params, duration time.Duration) []string {
 	}
 	if p.VocalGender != "" && p.VocalGender != "m" && p.VocalGender != "f" {
 		add("vocal-gender is %q; it is m or f", p.VocalGender)
+	}
+	if i.Rules != nil {
+		findings = append(findings, i.Rules(p)...)
 	}
 	return findings
 }

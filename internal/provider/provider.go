@@ -63,6 +63,29 @@ type SessionOpener interface {
 	OpenSession(ctx context.Context) (string, error)
 }
 
+// CallbackReader is implemented by drivers whose provider reports to a URL.
+type CallbackReader interface {
+	// ReadCallback reads one delivery: its headers, its raw body, and when it came.
+	// Where a webhook key is set, an unsigned or wrongly signed delivery, or one
+	// outside of the replay window, is denied. A body that is no callback is
+	// malformed. What a callback says is a hint, never a result: not even a
+	// signature covers all of it everywhere, so the operation is polled.
+	ReadCallback(header http.Header, body []byte, now time.Time) (*Callback, error)
+}
+
+// Callback is what a delivery says.
+type Callback struct {
+	// OperationID is the provider's id of what it is about.
+	OperationID string
+	// Kind is the provider's own word for the stage: "text", "first", "complete",
+	// "error".
+	Kind string
+	// Done says that it reports the operation's end.
+	Done bool
+	// Signed says that a signature was checked and is right.
+	Signed bool
+}
+
 // Upload is the request to give a provider one item's audio.
 type Upload struct {
 	// Session is the provider's own session id; empty unless the driver is a
@@ -82,10 +105,12 @@ type Upload struct {
 
 // Audio is one file as a driver sees it.
 type Audio struct {
-	// URL is where the provider can fetch the file. It is set when the driver's
-	// Info.Uploads.By is ByURL, and may expire within hours.
+	// URL is where the provider can fetch the file; it may expire within hours.
+	// It is always set when the driver's Info.Uploads.By is ByURL, and otherwise
+	// when the source itself is a URL.
 	URL string
-	// Open streams the file's bytes. It is set when Info.Uploads.By is ByBytes.
+	// Open streams the file's bytes from the beginning. It is set when
+	// Info.Uploads.By is ByBytes.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 	// Name is a file name without directories, safe to show to the provider.
 	Name string
@@ -217,6 +242,12 @@ type Config struct {
 	APIKey string
 	// WebhookKey signs the provider's callbacks; empty when none is set there.
 	WebhookKey string
+	// ReplayWindow is how old a signed callback may be; 0 means the driver's own
+	// default.
+	ReplayWindow time.Duration
+	// Options are settings of this one driver, such as which of two documented
+	// routes to take. An unknown name or value is invalid.
+	Options map[string]string
 	// HTTP sends the requests; it must not retry and must not follow redirects
 	// of requests that carry a body.
 	HTTP *http.Client

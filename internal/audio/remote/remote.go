@@ -45,6 +45,16 @@ func Probe(ctx context.Context, client *http.Client, url string) (*audio.Info, e
 	return audio.ProbeRange(file, size)
 }
 
+// Open streams the file at url from its beginning. The errors are those of Probe.
+func Open(ctx context.Context, client *http.Client, url string) (io.ReadCloser, error) {
+	file := &file{ctx: ctx, client: client, url: url}
+	answer, err := file.send("")
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
 // sizeOf reads the whole file's size from an answer to a range request.
 func sizeOf(answer *http.Response) (size int64, ranged bool) {
 	if answer.StatusCode != http.StatusPartialContent {
@@ -103,13 +113,21 @@ func (f *file) fill(offset int64) error {
 	return nil
 }
 
+// get asks for the block at offset.
 func (f *file) get(offset int64) (*http.Response, error) {
+	return f.send(fmt.Sprintf("bytes=%d-%d", offset, offset+block-1))
+}
+
+// send asks for a range, or for all when it is empty.
+func (f *file) send(want string) (*http.Response, error) {
 	const op = "remote.Probe"
 	request, err := http.NewRequestWithContext(f.ctx, http.MethodGet, f.url, nil)
 	if err != nil {
 		return nil, fault.Uncharged(fault.Invalid, op, errors.New("the URL is malformed"))
 	}
-	request.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+block-1))
+	if want != "" {
+		request.Header.Set("Range", want)
+	}
 	request.Header.Set("Accept-Encoding", "identity")
 	answer, err := f.client.Do(request)
 	if err != nil {
