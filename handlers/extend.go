@@ -26,6 +26,9 @@ func (h *Handlers) Extend(ctx context.Context, p tasks.Extend) error {
 		paid: true, credits: j.account.Info.Prices.Extend,
 		params: hashOf(extend.Clip, extend.Params),
 		lease:  paidClaim, timeout: sendTimeout,
-		send: func(ctx context.Context) (*provider.Accepted, error) { return j.account.Driver.Extend(ctx, extend) },
+		send: func(ctx context.Context, callback string) (*provider.Accepted, error) {
+			extend.CallbackURL = callback
+			return j.account.Driver.Extend(ctx, extend)
+		},
 	})
 }

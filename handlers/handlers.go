@@ -45,6 +45,9 @@ type Handlers struct {
 	// Stage turns a local file into a URL that a provider can fetch. Nil means
 	// that this worker has no address a provider could reach.
 	Stage func(ctx context.Context, s session.Source) (url string, err error)
+	// Callback gives the URL at which a provider reports under a token. Nil means
+	// that no provider can reach us: polling alone does the job.
+	Callback func(providerName, token string) string
 	// Archive opens where a session's results go; the empty URL is the default.
 	Archive func(url string) (archive.Archive, error)
 	Log     *slog.Logger

@@ -63,8 +63,16 @@ func (h *Handlers) notReady(ctx context.Context, j *job, state *provider.State) 
 		err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Note(nil) })
 		return outcome(err, wait(pause, errors.New(state.Word)))
 	}
-	if err := h.Store.Defer(ctx, j.Item.Session, pause+soon, j.Item.Index); err != nil {
+	report, err := h.Store.Defer(ctx, j.Item.Session, pause+soon, j.Item.Index)
+	switch {
+	case err != nil:
 		return err
+	case report.About(&j.Item) && report.Done && report.At > j.Now.UnixMilli():
+		// The end was reported while the question was on its way.
+		return wait(0, errors.New(state.Word))
+	case report.About(&j.Item) && report.Done:
+		// It was reported before, and the provider's own books are behind.
+		return wait(j.account.Info.Poll.Min, errors.New(state.Word))
 	}
 	return wait(pause, errors.New(state.Word))
 }

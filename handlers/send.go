@@ -2,12 +2,13 @@ package handlers
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
@@ -25,16 +26,20 @@ type request struct {
 	patient bool
 	lease   time.Duration
 	timeout time.Duration
-	send    func(ctx context.Context) (*provider.Accepted, error)
+	send    func(ctx context.Context, callback string) (*provider.Accepted, error)
 }
 
 // submit claims the step, sends its request once, and records the outcome.
 func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
+	callback, err := h.expect(ctx, j)
+	if err != nil {
+		return err
+	}
 	if err := h.claim(ctx, j, r); err != nil {
 		return done(err)
 	}
 	sending, cancel := context.WithTimeout(ctx, r.timeout)
-	accepted, err := r.send(sending)
+	accepted, err := r.send(sending, callback)
 	cancel()
 	h.at("sent")
 	if err == nil {
@@ -51,7 +56,7 @@ func (h *Handlers) accept(ctx context.Context, j *job, accepted *provider.Accept
 		return it.Accept(token, accepted, now)
 	})
 	if err == nil {
-		return nil
+		return h.wakeIfReported(ctx, j)
 	}
 	// This line is the last trace of a paid operation if Redis stays away: an
 	// operator resolves the held item with it.
@@ -63,6 +68,36 @@ func (h *Handlers) accept(ctx context.Context, j *job, accepted *provider.Accept
 	return h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error {
 		return it.Stray(accepted.OperationID, step, generation, credits)
 	})
+}
+
+// expect makes a callback URL of the item's own, when the provider uses one and
+// can reach us. Its token is known to the provider alone.
+func (h *Handlers) expect(ctx context.Context, j *job) (url string, err error) {
+	if h.Callback == nil || !j.account.Info.Callbacks || j.Item.Step == session.StepFetch {
+		return "", nil
+	}
+	token := rand.Text()
+	if err := h.Store.Expect(ctx, token, j.Item.Ref()); err != nil {
+		return "", err
+	}
+	return h.Callback(j.Session.Provider, token), nil
+}
+
+// wakeIfReported runs the poll at once when the provider reported before it
+// answered, or before the poll was on the queue.
+func (h *Handlers) wakeIfReported(ctx context.Context, j *job) error {
+	if h.Callback == nil || !j.account.Info.Callbacks || j.Item.State != session.Waiting {
+		return nil
+	}
+	report, err := h.Store.Reported(ctx, j.Item.Session, j.Item.Index)
+	if err != nil || !report.About(&j.Item) || !report.Done {
+		return err
+	}
+	task, ok, err := session.Next(&j.Item)
+	if err != nil || !ok {
+		return err
+	}
+	return h.Queue.Wake(task)
 }
 
 // firstLook is when the sweep should look at an operation that was just accepted.
@@ -102,12 +137,21 @@ func (h *Handlers) doubt(ctx context.Context, j *job, why session.Failure, cause
 	return outcome(err, final(cause))
 }
 
-// settleDoubt carries out the session's policy for a held item. The default is
-// to leave it to a person.
+// settleDoubt looks for evidence about a held item, and without any carries out
+// the session's policy. The default is to leave it to a person.
 func (h *Handlers) settleDoubt(ctx context.Context, it *session.Item) error {
 	work, err := h.Store.Load(ctx, it.Session, it.Index)
 	if err != nil {
 		return err
+	}
+	report, err := h.Store.Reported(ctx, it.Session, it.Index)
+	switch {
+	case err != nil:
+		return err
+	case report.About(&work.Item) && report.Operation != "":
+		// The answer was lost, but the provider called back under a token that it
+		// alone knows: it was accepted, and this is the operation.
+		return h.Adopt(ctx, report, it)
 	}
 	if work.Session.OnUnknown != session.Resubmit || work.Item.State != session.Held {
 		return nil
@@ -119,6 +163,24 @@ func (h *Handlers) settleDoubt(ctx context.Context, it *session.Item) error {
 	case err != nil:
 		return err
 	}
+	return h.follow(ctx, &work.Item, written.Completion)
+}
+
+// Adopt goes on with a held item whose operation a report names.
+func (h *Handlers) Adopt(ctx context.Context, report *session.Report, it *session.Item) error {
+	work, written, err := h.Store.Update(ctx, it.Session, it.Index, soon, func(w *session.Work) error {
+		if !report.About(&w.Item) {
+			return fault.New(fault.Conflict, "handlers.Adopt", errors.New("the item has moved on"))
+		}
+		return w.Item.Adopt(report.Operation, w.Now)
+	})
+	switch {
+	case fault.CodeOf(err) == fault.Conflict:
+		return nil // it is not held any more
+	case err != nil:
+		return err
+	}
+	h.Log.InfoContext(ctx, "held item settled by a callback", slog.String("item", work.Item.ID()), slog.String("operation", report.Operation))
 	return h.follow(ctx, &work.Item, written.Completion)
 }
 
@@ -160,11 +222,11 @@ const (
 // asked for, or doubling from one second to five minutes, a quarter of it random.
 func backoff(attempts int, cause error) time.Duration {
 	if after := fault.RetryAfter(cause); after > 0 {
-		return after + time.Duration(rand.Int64N(int64(time.Second)))
+		return after + time.Duration(mathrand.Int64N(int64(time.Second)))
 	}
 	pause := firstBackoff << min(attempts, 16)
 	pause = min(pause, maxBackoff)
-	return pause - time.Duration(rand.Int64N(int64(pause)/4+1))
+	return pause - time.Duration(mathrand.Int64N(int64(pause)/4+1))
 }
 
 // outcome is what the queue is told: the trouble with recording, if there was

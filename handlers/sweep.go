@@ -118,7 +118,13 @@ func (h *Handlers) sweepClaimed(ctx context.Context, work *session.Work, alive m
 	case work.Now.UnixMilli() >= it.Claim.Until:
 		return h.orphan(ctx, it, "worker "+it.Claim.Worker+" overran its claim")
 	}
-	return h.Store.Defer(ctx, it.Session, soon, it.Index)
+	return h.later(ctx, it, soon)
+}
+
+// later makes the sweep look again after a while.
+func (h *Handlers) later(ctx context.Context, it *session.Item, look time.Duration) error {
+	_, err := h.Store.Defer(ctx, it.Session, look, it.Index)
+	return err
 }
 
 // sweepQueued makes sure that an item's task will run. A task that is active
@@ -136,12 +142,12 @@ func (h *Handlers) sweepQueued(ctx context.Context, it *session.Item) error {
 	}
 	switch place {
 	case queue.Coming:
-		return h.Store.Defer(ctx, it.Session, queuedLook, it.Index)
+		return h.later(ctx, it, queuedLook)
 	case queue.Gone:
 		if err := h.Queue.Put(ctx, task, 0); err != nil {
 			return err
 		}
-		return h.Store.Defer(ctx, it.Session, soon, it.Index)
+		return h.later(ctx, it, soon)
 	case queue.Active, queue.Over:
 	}
 	return h.replace(ctx, it)

@@ -31,7 +31,10 @@ func (h *Handlers) Upload(ctx context.Context, p tasks.Upload) error {
 		paid: info.Uploads.Paid, credits: info.Prices.Upload,
 		params: hashOf(j.Item.Source.SHA256, j.Item.Source.Name),
 		lease:  leaseFor(info), timeout: timeoutFor(info),
-		send: func(ctx context.Context) (*provider.Accepted, error) { return j.account.Driver.Upload(ctx, upload) },
+		send: func(ctx context.Context, callback string) (*provider.Accepted, error) {
+			upload.CallbackURL = callback
+			return j.account.Driver.Upload(ctx, upload)
+		},
 	})
 }
 

@@ -20,6 +20,8 @@ import (
 //	segue:{<id>}:due          zset  index → when the sweep should look, ms
 //	segue:{<id>}:keys         hash  producer's key of an item → index
 //	segue:{<id>}:outbox       hash  completion → when, ms; what is owed after it
+//	segue:{<id>}:inbox        hash  index → JSON of what a provider reported of it
+//	segue:callback:<digest>   string  digest of a callback's token → item, step, generation
 const (
 	keySessions = "segue:sessions"
 	keyOpen     = "segue:open"
@@ -38,8 +40,9 @@ func keyResults(id string) string { return keySession(id) + ":results" }
 func keyDue(id string) string     { return keySession(id) + ":due" }
 func keyKeys(id string) string    { return keySession(id) + ":keys" }
 func keyOutbox(id string) string  { return keySession(id) + ":outbox" }
+func keyInbox(id string) string   { return keySession(id) + ":inbox" }
 
 // keysOf are the keys of one session, in the order that every script takes them.
 func keysOf(id string) []string {
-	return []string{keySession(id), keyItems(id), keyCounts(id), keyResults(id), keyDue(id), keyKeys(id), keyOutbox(id)}
+	return []string{keySession(id), keyItems(id), keyCounts(id), keyResults(id), keyDue(id), keyKeys(id), keyOutbox(id), keyInbox(id)}
 }

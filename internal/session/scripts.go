@@ -29,6 +29,8 @@ var (
 	remoteSource string
 	//go:embed lua/overdue.lua
 	overdueSource string
+	//go:embed lua/report.lua
+	reportSource string
 
 	createScript  = redis.NewScript(prelude + createSource)
 	addScript     = redis.NewScript(prelude + addSource)
@@ -39,4 +41,5 @@ var (
 	settleScript  = redis.NewScript(prelude + settleSource)
 	remoteScript  = redis.NewScript(prelude + remoteSource)
 	overdueScript = redis.NewScript(prelude + overdueSource)
+	reportScript  = redis.NewScript(prelude + reportSource)
 )

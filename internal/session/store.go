@@ -280,14 +280,20 @@ func (s *Store) Update(ctx context.Context, id string, index int, look time.Dura
 	}
 }
 
-// Defer says when the sweep should look at items that it looks at anyway.
-func (s *Store) Defer(ctx context.Context, id string, look time.Duration, indexes ...int) error {
+// Defer says when the sweep should look at items that it looks at anyway. It
+// answers what was reported of the first of them; nil when nothing was.
+func (s *Store) Defer(ctx context.Context, id string, look time.Duration, indexes ...int) (*Report, error) {
+	const op = "session.Defer"
 	args := make([]any, 0, 1+len(indexes))
 	args = append(args, look.Milliseconds())
 	for _, index := range indexes {
 		args = append(args, index)
 	}
-	return down("session.Defer", deferScript.Run(ctx, s.rdb, keysOf(id), args...).Err())
+	entry, err := deferScript.Run(ctx, s.rdb, keysOf(id), args...).Text()
+	if err != nil {
+		return nil, down(op, err)
+	}
+	return decodeReport(op, entry)
 }
 
 // SetRemote records the provider's own session id. The first one stays: the

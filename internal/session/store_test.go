@@ -309,7 +309,7 @@ func TestSweepFindsWhatIsDueAndOwed(t *testing.T) {
 	if got := look(61 * time.Second); !cmp.Equal(got.Indexes, []int{0, 1}) {
 		t.Errorf("after a minute: %v, want [0 1]", got.Indexes)
 	}
-	if err := store.Defer(t.Context(), id, time.Minute, 0); err != nil {
+	if _, err := store.Defer(t.Context(), id, time.Minute, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := look(62 * time.Second); !cmp.Equal(got.Indexes, []int{1}) {
