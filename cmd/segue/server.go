@@ -19,6 +19,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/hibiken/asynqmon"
 
+	"github.com/segue-audio/segue/internal/callback"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/redisconn"
@@ -98,8 +99,17 @@ func (s *system) site(stage *staging.Staging) http.Handler {
 	if stage != nil {
 		mux.Handle(staging.Prefix, stage)
 	}
+	mux.Handle(callback.Prefix, s.receiver())
 	// Pages of other origins must not pause a queue through somebody's browser.
 	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+// receiver takes providers' callbacks.
+func (s *system) receiver() http.Handler {
+	return &callback.Receiver{
+		Store: s.store, Queue: s.queue, Accounts: s.accounts, Log: s.log,
+		Adopt: s.handlers(nil).Adopt,
+	}
 }
 
 // ready says whether this process can do its work: Redis answers.
@@ -203,7 +213,8 @@ func (s *system) stage(ctx context.Context, p config.Provider) (*staging.Staging
 	}
 	mux := http.NewServeMux()
 	mux.Handle(staging.Prefix, stage)
-	s.serveOn(l, mux)
+	mux.Handle(callback.Prefix, s.receiver())
+	s.reach = s.serveOn(l, mux).url
 	return stage, nil
 }
 

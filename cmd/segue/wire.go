@@ -23,6 +23,7 @@ import (
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/audio"
 	"github.com/segue-audio/segue/internal/audio/remote"
+	"github.com/segue-audio/segue/internal/callback"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/egress"
 	"github.com/segue-audio/segue/internal/embedded"
@@ -60,7 +61,9 @@ type system struct {
 	allow []string
 	// baseURLs replace those of the configuration: our own simulator's.
 	baseURLs map[string]string
-	closers  []func() error
+	// reach is what providers can reach of Segue; empty when they cannot.
+	reach   string
+	closers []func() error
 }
 
 // open connects to Redis, or starts the embedded one, and puts the parts
@@ -68,7 +71,7 @@ type system struct {
 func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, command string) (*system, error) {
 	s := &system{
 		app: a, cfg: cfg, log: log,
-		archives: map[string]archive.Archive{}, baseURLs: map[string]string{},
+		archives: map[string]archive.Archive{}, baseURLs: map[string]string{}, reach: cfg.Server.PublicURL,
 		calls: &http.Client{Transport: rest.Transport()},
 		allow: append([]string(nil), cfg.Security.AllowPrivateHosts...),
 	}
@@ -258,6 +261,9 @@ func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 		Store: s.store, Queue: s.queue, Accounts: s.accounts,
 		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt,
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp,
+	}
+	if s.reach != "" {
+		h.Callback = func(name, token string) string { return callback.URL(s.reach, name, token) }
 	}
 	if stage != nil {
 		h.Stage = func(ctx context.Context, src session.Source) (string, error) { return stageSource(ctx, stage, src) }
