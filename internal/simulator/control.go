@@ -186,7 +186,7 @@ func (s *Simulator) setCredits(name string, amount int64, add bool) (int64, erro
 func (s *Simulator) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.journal.erase(); err != nil {
+	if err := errors.Join(s.journal.erase(), s.files.clear()); err != nil {
 		return fault.New(fault.Internal, "simulator.Reset", err)
 	}
 	s.resets++

@@ -61,6 +61,10 @@ type Options struct {
 	// Journal names a file that keeps every charge and change, and is replayed
 	// at the start. It contains audio URLs as clients sent them.
 	Journal string
+	// Files is the directory for what clients upload, until it was examined.
+	// Empty: beside the Journal, so that a restarted simulator finds it, or a
+	// temporary directory without one.
+	Files string
 	// PublicURL is what result URLs begin with; empty takes the host that the
 	// asking client used.
 	PublicURL string
@@ -121,6 +125,9 @@ func (o Options) withDefaults() Options {
 	o.FaultDelay = cmp.Or(o.FaultDelay, time.Second)
 	o.RetryAfter = cmp.Or(o.RetryAfter, 2*time.Second)
 	o.Fetchers = cmp.Or(o.Fetchers, 8)
+	if o.Files == "" && o.Journal != "" {
+		o.Files = o.Journal + ".files"
+	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -40,6 +40,7 @@ type Simulator struct {
 	mux     *http.ServeMux
 	classes map[string]class // of every endpoint, by name
 	fetch   *fetcher
+	files   depot
 	closing context.Context
 	cancel  context.CancelFunc
 
@@ -74,6 +75,7 @@ func New(o Options) (*Simulator, error) {
 	s := &Simulator{opts: o, dice: dice(o.Seed), mux: http.NewServeMux(), classes: map[string]class{}}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.fetch = newFetcher(s)
+	s.files.dir = o.Files
 	s.clear()
 	s.route()
 	if err := s.open(); err != nil {
@@ -141,16 +143,17 @@ func (s *Simulator) Seed() int64 { return s.opts.Seed }
 // their ends are a matter of the clock.
 func (s *Simulator) Settle(ctx context.Context) error { return s.fetch.settle(ctx) }
 
-// Close stops the downloads, closes their idle connections and the journal. Requests that are still
-// being served are released from any delay; with a journal, later ones that
-// would change anything are refused. Calling it again is harmless.
+// Close stops the downloads, closes their idle connections and the journal, and
+// removes temporary files. Requests that are still being served are released
+// from any delay; with a journal, later ones that would change anything are
+// refused. Calling it again is harmless.
 func (s *Simulator) Close() error {
 	s.cancel()
 	s.fetch.wait()
 	s.opts.HTTP.CloseIdleConnections()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.journal.close()
+	return errors.Join(s.journal.close(), s.files.close())
 }
 
 // now gives the time without a monotonic reading, so that a restarted
