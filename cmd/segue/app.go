@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,21 +94,25 @@ func run(ctx context.Context, env environment) int {
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	a.explain(err)
+	a.explain(err, cmd.CommandPath())
 	return exitCode(err)
 }
 
-// explain says what went wrong and what to try.
-func (a *app) explain(err error) {
+// explain says what went wrong, and always what to try.
+func (a *app) explain(err error, command string) {
 	fmt.Fprintf(a.stderr, "segue: %s\n", a.headline(err))
-	var f *failure
-	if errors.As(err, &f) && f.hint != "" {
-		fmt.Fprintf(a.stderr, "try:   %s\n", f.hint)
+	hint := a.configCheck() + ", or the same command with --log-level debug"
+	if exitCode(err) == exitUsage {
+		hint = command + " --help"
 	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		hint = cmp.Or(f.hint, hint)
+	}
+	fmt.Fprintf(a.stderr, "try:   %s\n", hint)
 }
 
 // headline is an error on one line. What is wrong with the configuration comes

@@ -25,7 +25,7 @@ func realMain() int {
 	return run(ctx, environment{
 		args: os.Args[1:], environ: os.Environ(),
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		terminal: isTerminal(os.Stderr),
+		terminal: isTerminal(os.Stderr) && os.Getenv("TERM") != "dumb",
 	})
 }
 

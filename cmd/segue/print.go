@@ -110,7 +110,7 @@ func (a *app) printPlaces(s *enqueue.Status) (from, to string) {
 		places = append(places, "files from "+strings.TrimSuffix(from, "/"))
 	}
 	if to != "" {
-		places = append(places, "results in "+nearby(to))
+		places = append(places, "results in "+nearby(strings.TrimSuffix(to, "/")))
 	}
 	if len(places) > 0 {
 		fmt.Fprintf(a.stdout, "%s\n\n", strings.Join(places, "\n"))

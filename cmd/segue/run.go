@@ -158,7 +158,7 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 	defer cancel()
 	if served && sys.embedded == nil {
 		screen.say("workers are serving the queues; this terminal only watches")
-		return watched(a.watch(watching, sys, id, screen), id)
+		return watched(a.watch(watching, sys, id, screen, true), id)
 	}
 	watching, release := sys.lifetime(watching)
 	defer release()
@@ -170,7 +170,7 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- sys.work(working, stage) }()
-	err = a.watch(watching, sys, id, screen)
+	err = a.watch(watching, sys, id, screen, true)
 	if cause := context.Cause(watching); err != nil && fault.CodeOf(cause) == fault.Unavailable {
 		err = cause
 	}
@@ -178,7 +178,11 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 		screen.say("stopping: letting running steps finish (at most %s)…", sys.cfg.Worker.Drain)
 	}
 	stop()
-	return errors.Join(worked(err, id), <-ended)
+	left := <-ended
+	if fault.CodeOf(left) == fault.Canceled {
+		left = nil // stopped before it had quite begun: the session was over already
+	}
+	return errors.Join(worked(err, id), left)
 }
 
 // stageFor is the staging of a process that works and, when a public URL is

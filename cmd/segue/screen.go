@@ -108,8 +108,9 @@ const (
 	linesEvery = 5 * time.Second
 )
 
-// watch shows a session until nothing of it moves by itself any more.
-func (a *app) watch(ctx context.Context, sys *system, id string, screen *screen) error {
+// watch shows a session until nothing of it moves by itself any more, and, if it
+// is asked to, until workers have done what follows a session's end.
+func (a *app) watch(ctx context.Context, sys *system, id string, screen *screen, settled bool) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	last := time.Time{}
@@ -129,7 +130,7 @@ func (a *app) watch(ctx context.Context, sys *system, id string, screen *screen)
 					return err
 				}
 			}
-			if current.Status().Over() && current.Completions == current.Settled {
+			if current.Status().Over() && (!settled || current.Completions == current.Settled) {
 				return nil
 			}
 			if current.Status() == session.StatusHeld {

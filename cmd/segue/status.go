@@ -68,7 +68,7 @@ func (a *app) status(ctx context.Context, sys *system, id string, watch bool, ti
 			watching, cancel = context.WithTimeout(ctx, timeout)
 		}
 		defer cancel()
-		err := a.watch(watching, sys, id, screen)
+		err := a.watch(watching, sys, id, screen, false)
 		if err != nil {
 			return unknownSession(watched(err, id), id)
 		}
