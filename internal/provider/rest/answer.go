@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,12 +59,15 @@ func (x *exchange) refusal(resp *http.Response, v verdict) error {
 	if v.code != "" {
 		text += ", code " + clean(v.code, x.client.auth.key, string(x.sent))
 	}
+	if rule.Why != "" {
+		text += ": " + rule.Why
+	}
 	if message := clean(v.message, x.client.auth.key, string(x.sent)); message != "" && tells(rule.Code) {
 		text += ": " + message
 	}
 	return &fault.Error{
 		Code: rule.Code, Op: x.op, Charge: rule.Charge, Scope: rule.Scope,
-		RetryAfter: retryAfter(resp.Header, time.Now()), Err: errors.New(text),
+		RetryAfter: cmp.Or(retryAfter(resp.Header, time.Now()), rule.After), Err: errors.New(text),
 	}
 }
 

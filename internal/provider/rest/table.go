@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
 )
@@ -16,11 +17,19 @@ type Rule struct {
 	Charge fault.Charge
 	// Scope is what else should stop for a while.
 	Scope fault.Scope
+	// After is the wait that the provider's documents name for this refusal; it
+	// holds where the answer itself names none.
+	After time.Duration
+	// Why says in our own words what a person should know of it; may be empty.
+	Why string
 }
 
 // Table lists a provider's refusals, by the verdict in the body ("429",
 // "task_not_exist") and by the HTTP status in decimal. The verdict is looked up
-// first: several providers answer HTTP 200 whatever happened.
+// first: several providers answer HTTP 200 whatever happened. A row such as
+// "HTTP 429" is for the status alone and goes before "429" there: what stands
+// before a provider (a firewall, a load balancer) uses the numbers of HTTP, also
+// where the provider gave them another meaning.
 //
 // An unlisted verdict with a 2xx status is malformed. An unlisted status is
 // unavailable (5xx), invalid (4xx) or malformed. None of these claims that
@@ -66,7 +75,11 @@ func (t Table) find(status int, verdict string) Rule {
 	if good(status) {
 		return Rule{Code: fault.Malformed}
 	}
-	if rule, listed := t[strconv.Itoa(status)]; listed {
+	number := strconv.Itoa(status)
+	if rule, listed := t["HTTP "+number]; listed {
+		return rule
+	}
+	if rule, listed := t[number]; listed {
 		return rule
 	}
 	switch {
