@@ -3,7 +3,7 @@
 package workertest
 
 import (
-	"testing"
+	"context"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,14 +16,21 @@ import (
 // look is when the sweep should look again; nothing sweeps in these tests.
 const look = time.Hour
 
+// Test is what a Worker needs of a testing.TB; examples have none.
+type Test interface {
+	Context() context.Context
+	Fatal(args ...any)
+	Helper()
+}
+
 // Worker does one worker's part in the sessions of one Redis.
 type Worker struct {
-	t     testing.TB
+	t     Test
 	Store *session.Store
 }
 
 // New returns a worker whose failures end the test.
-func New(t testing.TB, rdb redis.UniversalClient) *Worker {
+func New(t Test, rdb redis.UniversalClient) *Worker {
 	return &Worker{t, session.NewStore(rdb)}
 }
 
