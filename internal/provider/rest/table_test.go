@@ -31,19 +31,23 @@ func TestRowsOfATable(t *testing.T) {
 	}{
 		{
 			"a verdict", "", `{"code":429}`, 200,
-			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeAccount}, "HTTP 200, code 429: the credits are used up",
+			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeAccount},
+			"HTTP 200, code 429: the credits are used up",
 		},
 		{
 			"a verdict over the same status", "", `{"code":429}`, 429,
-			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeAccount}, "HTTP 429, code 429: the credits are used up",
+			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeAccount},
+			"HTTP 429, code 429: the credits are used up",
 		},
 		{
 			"the status alone", "", `<html>`, 429,
-			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeEndpoint, After: 10 * time.Second}, "HTTP 429",
+			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeEndpoint, After: 10 * time.Second},
+			"HTTP 429",
 		},
 		{
 			"the answer's own wait", "3", `<html>`, 429,
-			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeEndpoint, After: 3 * time.Second}, "HTTP 429",
+			failure{Code: "exhausted", Charge: fault.ChargeNone, Scope: fault.ScopeEndpoint, After: 3 * time.Second},
+			"HTTP 429",
 		},
 		{"a page of the firewall", "", `error code: 1010`, 403, failure{Code: "unavailable", Charge: fault.ChargeNone}, "HTTP 403: the firewall"},
 		{"a bad key", "", `{"code":403}`, 403, failure{Code: "denied", Charge: fault.ChargeNone, Scope: fault.ScopeAccount}, "HTTP 403, code 403"},
