@@ -30,6 +30,7 @@ import (
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/queue"
 	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/internal/timing"
 	"github.com/segue-audio/segue/tasks"
 )
 
@@ -38,6 +39,8 @@ type Handlers struct {
 	Store    *session.Store
 	Queue    *queue.Queue
 	Accounts *account.Pool
+	// Timing knows how long operations take.
+	Timing *timing.Book
 	// Probe learns about a source that was submitted without being probed.
 	Probe func(ctx context.Context, s session.Source) (session.Source, error)
 	// Open streams a source's bytes.
@@ -86,6 +89,8 @@ type job struct {
 	*session.Work
 	account *account.Account
 	token   string
+	// kind is what operations of this step are remembered under.
+	kind string
 }
 
 // begin reads the state for a task. A nil job with a nil error means that there
@@ -116,7 +121,7 @@ func (h *Handlers) begin(ctx context.Context, ref tasks.Step, want session.State
 		return nil, fault.New(fault.Unavailable, "handlers.begin",
 			fmt.Errorf("this worker cannot use account %s/%s: %s", work.Session.Provider, work.Session.Account, fault.Reason(err)))
 	}
-	return &job{Work: work, account: acc}, nil
+	return &job{Work: work, account: acc, kind: kindOf(work)}, nil
 }
 
 // reclaim decides about a step that somebody claimed: its worker lives and is in

@@ -9,6 +9,7 @@ import (
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/internal/timing"
 	"github.com/segue-audio/segue/tasks"
 )
 
@@ -42,7 +43,12 @@ func (h *Handlers) Poll(ctx context.Context, p tasks.Poll) error {
 		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Lose(operation, why) })
 		return outcome(err, final(state.Failure))
 	}
-	return h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Finish(operation, state, now) })
+	noticed := j.age()
+	err = h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Finish(operation, state, now) })
+	if err == nil {
+		h.Timing.Observe(ctx, j.kind, noticed, bounds(j.account.Info.Poll))
+	}
+	return err
 }
 
 // operation is what the item waits for, as its driver knows it.
@@ -58,7 +64,7 @@ func (h *Handlers) notReady(ctx context.Context, j *job, state *provider.State) 
 	if h.outlived(j) {
 		return h.lost(ctx, j, fmt.Errorf("the provider still says %q", state.Word))
 	}
-	pause := interval(j.account.Info.Poll, j.age())
+	pause := h.pause(ctx, j)
 	if j.Item.Failure != nil {
 		err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Note(nil) })
 		return outcome(err, wait(pause, errors.New(state.Word)))
@@ -109,9 +115,18 @@ func (j *job) age() time.Duration { return j.Now.Sub(time.UnixMilli(j.Item.Opera
 
 func (h *Handlers) outlived(j *job) bool { return j.age() > j.account.Info.Poll.Deadline }
 
-// interval is the wait until the next question: a fifth of the operation's age,
-// within the provider's bounds. An operation is so noticed at most a fifth of its
-// time late, with a number of questions that grows with its logarithm.
-func interval(p provider.Polling, age time.Duration) time.Duration {
-	return min(max(age/5, p.Min), p.Max)
+// pause is the wait until the next question about the job's operation.
+func (h *Handlers) pause(ctx context.Context, j *job) time.Duration {
+	return h.Timing.Pause(ctx, j.kind, j.age(), bounds(j.account.Info.Poll))
+}
+
+func bounds(p provider.Polling) timing.Bounds { return timing.Bounds{Min: p.Min, Max: p.Max} }
+
+// kindOf names the operations that take as long as the item's current step.
+func kindOf(work *session.Work) string {
+	model := ""
+	if work.Item.Step == session.StepExtend {
+		model = work.Item.EffectiveParams(&work.Session.Spec).Model
+	}
+	return timing.Kind(work.Session.Provider, string(work.Item.Step), model)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/segue-audio/segue/internal/queue"
 	"github.com/segue-audio/segue/internal/redistest"
 	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/internal/timing"
 	"github.com/segue-audio/segue/tasks"
 )
 
@@ -153,14 +154,14 @@ func newRig(t *testing.T) *rig {
 	pool := account.NewPool(func(name, acc string) (*account.Account, error) {
 		return &account.Account{Provider: name, Name: acc, Info: r.info, Driver: r.vendor}, nil
 	})
-	r.make = func() *handlers.Handlers { return r.handlers(queue.New(rdb), pool) }
+	r.make = func() *handlers.Handlers { return r.handlers(queue.New(rdb), pool, timing.NewBook(rdb)) }
 	r.restart()
 	return r
 }
 
-func (r *rig) handlers(q *queue.Queue, pool *account.Pool) *handlers.Handlers {
+func (r *rig) handlers(q *queue.Queue, pool *account.Pool, book *timing.Book) *handlers.Handlers {
 	return &handlers.Handlers{
-		Store: r.store, Queue: q, Accounts: pool, GiveUp: 24 * time.Hour,
+		Store: r.store, Queue: q, Accounts: pool, Timing: book, GiveUp: 24 * time.Hour,
 		Log:     slog.New(slog.DiscardHandler),
 		Archive: func(string) (archive.Archive, error) { return r.shelf, nil },
 		Stage:   func(_ context.Context, s session.Source) (string, error) { return "https://stage.test/" + s.Name, nil },

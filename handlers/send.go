@@ -52,7 +52,7 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 // somebody else, the operation is put on record all the same: it was paid.
 func (h *Handlers) accept(ctx context.Context, j *job, accepted *provider.Accepted) error {
 	step, generation, credits, token := j.Item.Step, j.Item.Generation, j.Item.Claim.Credits, j.token
-	err := h.record(ctx, j, h.firstLook(j, accepted), func(it *session.Item, now time.Time) error {
+	err := h.record(ctx, j, h.firstLook(ctx, j, accepted), func(it *session.Item, now time.Time) error {
 		return it.Accept(token, accepted, now)
 	})
 	if err == nil {
@@ -101,11 +101,11 @@ func (h *Handlers) wakeIfReported(ctx context.Context, j *job) error {
 }
 
 // firstLook is when the sweep should look at an operation that was just accepted.
-func (h *Handlers) firstLook(j *job, accepted *provider.Accepted) time.Duration {
+func (h *Handlers) firstLook(ctx context.Context, j *job, accepted *provider.Accepted) time.Duration {
 	if accepted.Clip != nil {
 		return soon
 	}
-	return j.account.Info.Poll.Min + soon
+	return h.Timing.Pause(ctx, j.kind, 0, bounds(j.account.Info.Poll)) + soon
 }
 
 // refused records a request that did not succeed, by its billing class alone.

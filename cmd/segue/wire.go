@@ -34,6 +34,7 @@ import (
 	"github.com/segue-audio/segue/internal/redisconn"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/internal/staging"
+	"github.com/segue-audio/segue/internal/timing"
 )
 
 // simDriver is the built-in simulated provider.
@@ -258,7 +259,7 @@ func workerName() string {
 // handlers puts together what a worker executes. stage may be nil.
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
-		Store: s.store, Queue: s.queue, Accounts: s.accounts,
+		Store: s.store, Queue: s.queue, Accounts: s.accounts, Timing: timing.NewBook(s.rdb),
 		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt,
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp,
 	}
