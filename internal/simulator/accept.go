@@ -63,7 +63,7 @@ func (c *call) accept(o *operation, t Timing) *answer {
 	charge := Charge{
 		Provider: c.provider(), Account: c.account, UpstreamAccount: o.Upstream, Endpoint: c.name, SessionID: o.Session,
 		Credits: s.opts.price(c.name), AudioURL: o.AudioURL, AudioSHA256: o.SHA256,
-		ParamsHash: hashParams(c.name, c.body, "audioUrl", "audio_url", "sessionId"),
+		ParamsHash: hashParams(c.name, c.body, "audioUrl", "audio_url", "sessionId", "uploadUrl", "upload_url", "callBackUrl"),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,6 +87,7 @@ func (c *call) accept(o *operation, t Timing) *answer {
 	if o.AudioURL != "" {
 		s.fetch.add(s.state, o)
 	}
+	s.announce(o)
 	return nil
 }
 
@@ -108,10 +109,12 @@ func (c *call) foretell(o *operation) {
 }
 
 // link gives the address of a file on the CDN.
-func (c *call) link(file string) string {
-	base := c.sim.opts.PublicURL
-	if base == "" {
-		base = "http://" + c.http.Host
+func (c *call) link(file string) string { return c.base() + "/cdn/" + file }
+
+// base is where the client reaches the simulator.
+func (c *call) base() string {
+	if c.sim.opts.PublicURL != "" {
+		return c.sim.opts.PublicURL
 	}
-	return base + "/cdn/" + file
+	return "http://" + c.http.Host
 }

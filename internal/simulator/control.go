@@ -190,6 +190,7 @@ func (s *Simulator) Reset() error {
 		return fault.New(fault.Internal, "simulator.Reset", err)
 	}
 	s.resets++
+	s.courier.forget()
 	s.clear()
 	if err := s.addAccounts(); err != nil {
 		return fault.New(fault.Internal, "simulator.Reset", err)
@@ -207,7 +208,9 @@ type Report struct {
 	// Operations counts by status word.
 	Operations map[string]int `json:"operations"`
 	// Downloads counts sources not yet downloaded by the provider.
-	Downloads int    `json:"downloads"`
+	Downloads int `json:"downloads"`
+	// Callbacks counts those that wait for their time or are under way.
+	Callbacks int    `json:"callbacks"`
 	Faults    Faults `json:"faults"`
 	Next      []Next `json:"next"`
 	// Requests counts by endpoint, Fired by kind of fault.
@@ -219,7 +222,7 @@ type Report struct {
 func (s *Simulator) report() Report {
 	settings := s.faultsInForce()
 	r := Report{
-		Seed: s.opts.Seed, Downloads: s.fetch.pending(), Faults: settings.Probabilities, Next: settings.Next,
+		Seed: s.opts.Seed, Downloads: s.fetch.pending(), Callbacks: s.courier.pending(), Faults: settings.Probabilities, Next: settings.Next,
 		Operations: map[string]int{}, Requests: map[string]uint64{}, Fired: map[Kind]int{}, Accounts: []Account{}, Endpoints: s.Endpoints(),
 	}
 	s.mu.Lock()
@@ -228,7 +231,7 @@ func (s *Simulator) report() Report {
 	s.advance(now)
 	r.StartedAt, r.Sessions = s.started, len(s.state.sessions)
 	for _, a := range s.state.accounts {
-		r.Accounts = append(r.Accounts, Account{a.Name, a.Credits})
+		r.Accounts = append(r.Accounts, Account{Name: a.Name, Credits: a.Credits})
 	}
 	slices.SortFunc(r.Accounts, func(a, b Account) int { return strings.Compare(a.Name, b.Name) })
 	for _, o := range s.state.operations {

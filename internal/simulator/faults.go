@@ -39,6 +39,23 @@ const (
 	OperationFailed Kind = "operation_failed"
 	// OperationTimeout accepts and charges; the operation ends as timed out.
 	OperationTimeout Kind = "operation_timeout"
+	// CallbackEarly sends the first callback of an operation before the request
+	// that starts it is answered, where that callback is not the last.
+	CallbackEarly Kind = "callback_early"
+	// CallbackLost never sends a callback, and never tries again.
+	CallbackLost Kind = "callback_lost"
+	// CallbackDoubled sends it twice.
+	CallbackDoubled Kind = "callback_doubled"
+	// CallbackReordered sends it after those that follow; the last one is held
+	// back for Options.FaultDelay.
+	CallbackReordered Kind = "callback_reordered"
+	// CallbackForged sends a lie first, with a wrong signature.
+	CallbackForged Kind = "callback_forged"
+	// CallbackReplayed sends a lie first, with a good signature: it does not
+	// cover the body.
+	CallbackReplayed Kind = "callback_replayed"
+	// CallbackStranger sends one about an unknown task first, signed well.
+	CallbackStranger Kind = "callback_stranger"
 	// StatusError answers a status request with HTTP 500.
 	StatusError Kind = "status_error"
 	// CDNCut sends half of a result file and cuts the connection.
@@ -52,14 +69,16 @@ const (
 )
 
 // class groups the endpoints that a kind makes sense for.
-type class uint8
+type class uint16
 
 const (
-	paid    class = 1 << iota // accepted requests cost credits
-	creates                   // free, and leaves something behind
-	status                    // asks about an operation
-	reads                     // any other free question
-	cdn                       // result files
+	paid     class = 1 << iota // accepted requests cost credits
+	creates                    // free, and leaves something behind
+	status                     // asks about an operation
+	reads                      // any other free question
+	cdn                        // result files
+	calls                      // accepted requests are followed by callbacks
+	callback                   // the callbacks
 
 	submits = paid | creates
 	api     = submits | status | reads
@@ -69,8 +88,11 @@ var kinds = map[Kind]class{
 	DropBefore: api, Delay: api, RateLimited: api, Maintenance: api, Denied: api,
 	DropAfter: submits, ErrorAfter: submits, PageAfter: submits, TruncateAfter: submits,
 	NoCredits: paid, OperationFailed: paid, OperationTimeout: paid,
-	StatusError: status,
-	CDNCut:      cdn, CDNMissing: cdn, CDNSlow: cdn, CDNPage: cdn,
+	StatusError:   status,
+	CallbackEarly: calls,
+	CallbackLost:  callback, CallbackDoubled: callback, CallbackReordered: callback,
+	CallbackForged: callback, CallbackReplayed: callback, CallbackStranger: callback,
+	CDNCut: cdn, CDNMissing: cdn, CDNSlow: cdn, CDNPage: cdn,
 }
 
 // Kinds lists every kind in alphabetical order.
@@ -92,6 +114,8 @@ func Mild() Faults {
 		DropBefore: 0.01, DropAfter: 0.01, ErrorAfter: 0.004, PageAfter: 0.004, TruncateAfter: 0.004,
 		Delay: 0.01, RateLimited: 0.01, Maintenance: 0.002,
 		OperationFailed: 0.005, OperationTimeout: 0.002, StatusError: 0.01,
+		CallbackEarly: 0.01, CallbackLost: 0.01, CallbackDoubled: 0.01, CallbackReordered: 0.01,
+		CallbackForged: 0.005, CallbackReplayed: 0.005, CallbackStranger: 0.005,
 		CDNCut: 0.01, CDNMissing: 0.01, CDNSlow: 0.01, CDNPage: 0.002,
 	}
 }

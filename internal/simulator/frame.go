@@ -106,6 +106,9 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 		spoiled = c.plan.first(DropAfter, ErrorAfter, PageAfter, TruncateAfter)
 	}
 	s.finish(c, a, spoiled)
+	if c.plan.has(CallbackEarly) && a.operation != "" {
+		s.announceEarly(c, a.operation)
+	}
 	c.write(w, a, spoiled)
 }
 

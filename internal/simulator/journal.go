@@ -35,6 +35,7 @@ type event struct {
 	// Listed is a session's aggregate shown to the client up to a count.
 	Listed     *listed     `json:"listed,omitempty"`
 	Downloaded *downloaded `json:"downloaded,omitempty"`
+	Called     *called     `json:"called,omitempty"`
 }
 
 // source is what the provider's own download of an audio URL came to.
@@ -96,6 +97,8 @@ func (st *state) applyTo(e *event) error {
 		o = st.operations[e.Fault.Operation]
 	case e.Downloaded != nil:
 		o = st.operations[e.Downloaded.Operation]
+	case e.Called != nil:
+		o = st.operations[e.Called.Operation]
 	default:
 		o = st.operations[e.Refund+e.Seen]
 	}
@@ -109,6 +112,9 @@ func (st *state) applyTo(e *event) error {
 		st.charges[o.charge].Fault = e.Fault.Kind
 	case e.Downloaded != nil && e.Downloaded.Track >= 0 && e.Downloaded.Track < o.Tracks:
 		o.downloaded[e.Downloaded.Track] = true
+	case e.Called != nil:
+		o.called = append(o.called, e.Called.Kind)
+		o.deaf = o.deaf || e.Called.Final && e.Called.Outcome == abandoned
 	case e.Refund != "":
 		st.charges[o.charge].Refunded = true
 		st.accounts[o.Account].Credits += st.charges[o.charge].Credits

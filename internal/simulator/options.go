@@ -65,6 +65,8 @@ type Options struct {
 	// Empty: beside the Journal, so that a restarted simulator finds it, or a
 	// temporary directory without one.
 	Files string
+	// Callbacks says how KIE, its relatives and kkiai call back.
+	Callbacks CallbackOptions
 	// PublicURL is what result URLs begin with; empty takes the host that the
 	// asking client used.
 	PublicURL string
@@ -87,6 +89,9 @@ type Account struct {
 	Name string `json:"name"`
 	// Credits is the balance at the start.
 	Credits int64 `json:"credits"`
+	// WebhookKey signs the callbacks of providers that sign. Keys of one
+	// account agree about it.
+	WebhookKey string `json:"-"`
 }
 
 // Timing is a duration that varies evenly between Mean - Jitter and
@@ -128,6 +133,7 @@ func (o Options) withDefaults() Options {
 	if o.Files == "" && o.Journal != "" {
 		o.Files = o.Journal + ".files"
 	}
+	o.Callbacks = o.Callbacks.withDefaults()
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -145,6 +151,7 @@ func (o Options) check() error {
 	findings := []error{
 		o.UploadTime.check("UploadTime"), o.ExtendTime.check("ExtendTime"), o.Faults.check(),
 		o.checkPrices(), o.checkKeys(), o.checkNumbers(),
+		o.Callbacks.check(),
 	}
 	if o.PublicURL != "" {
 		if u, err := url.Parse(o.PublicURL); err != nil || u.Host == "" {
@@ -168,16 +175,16 @@ func (o Options) checkPrices() error {
 
 // checkKeys never mentions a key.
 func (o Options) checkKeys() error {
-	credits := map[string]int64{}
+	known := map[string]Account{}
 	for key, a := range o.Keys {
 		name := a.nameFor(key)
 		if key == "" || a.Credits < 0 {
 			return fmt.Errorf("account %q has an empty key or negative credits", name)
 		}
-		if other, twice := credits[name]; twice && other != a.Credits {
-			return fmt.Errorf("two keys of account %q disagree about its credits", name)
+		if other, twice := known[name]; twice && other != a {
+			return fmt.Errorf("two keys of account %q disagree about its credits or webhook key", name)
 		}
-		credits[name] = a.Credits
+		known[name] = a
 	}
 	return nil
 }

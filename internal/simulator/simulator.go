@@ -41,8 +41,12 @@ type Simulator struct {
 	classes map[string]class // of every endpoint, by name
 	fetch   *fetcher
 	files   depot
-	closing context.Context
-	cancel  context.CancelFunc
+	courier *courier
+	// announcers are the providers that call back, by name.
+	announcers map[string]*announcer
+	webhooks   map[string]string // keys of accounts, by name
+	closing    context.Context
+	cancel     context.CancelFunc
 
 	// mu guards everything below. Critical sections take microseconds: no
 	// encoding of answers and no network happens inside, only the journal's
@@ -72,9 +76,13 @@ func New(o Options) (*Simulator, error) {
 	if o.Seed == 0 {
 		o.Seed = randomSeed()
 	}
-	s := &Simulator{opts: o, dice: dice(o.Seed), mux: http.NewServeMux(), classes: map[string]class{}}
+	s := &Simulator{opts: o, dice: dice(o.Seed), mux: http.NewServeMux(), classes: map[string]class{}, webhooks: map[string]string{}}
+	for key, a := range o.Keys {
+		s.webhooks[a.nameFor(key)] = a.WebhookKey
+	}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.fetch = newFetcher(s)
+	s.courier = newCourier(s)
 	s.files.dir = o.Files
 	s.clear()
 	s.route()
@@ -83,6 +91,7 @@ func New(o Options) (*Simulator, error) {
 		return nil, err
 	}
 	s.fetch.start(o.Fetchers)
+	s.courier.start(o.Callbacks.Couriers)
 	return s, nil
 }
 
@@ -119,6 +128,7 @@ func (s *Simulator) open() error {
 		case o.ended && o.Fate != succeeds:
 			s.refund(o, s.now())
 		}
+		s.announce(s.state.operations[c.OperationID])
 	}
 	return nil
 }
@@ -138,18 +148,24 @@ func (s *Simulator) Handler() http.Handler { return s.mux }
 // Seed gives the seed in use, also when Options left it to chance: print it.
 func (s *Simulator) Seed() int64 { return s.opts.Seed }
 
-// Settle waits until no audio is being downloaded or waiting to be. It returns
-// the context's error when that ends first. Operations may still be running:
-// their ends are a matter of the clock.
-func (s *Simulator) Settle(ctx context.Context) error { return s.fetch.settle(ctx) }
+// Settle waits until no audio is being downloaded or waiting to be, and no
+// callback is due or under way. It returns the context's error when that ends
+// first. Operations may still be running: their ends are a matter of the clock.
+func (s *Simulator) Settle(ctx context.Context) error {
+	if err := s.fetch.settle(ctx); err != nil {
+		return err
+	}
+	return s.courier.settle(ctx)
+}
 
-// Close stops the downloads, closes their idle connections and the journal, and
+// Close stops the downloads and the callbacks, closes their idle connections and the journal, and
 // removes temporary files. Requests that are still being served are released
 // from any delay; with a journal, later ones that would change anything are
 // refused. Calling it again is harmless.
 func (s *Simulator) Close() error {
 	s.cancel()
 	s.fetch.wait()
+	s.courier.stop()
 	s.opts.HTTP.CloseIdleConnections()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,6 +197,7 @@ func (s *Simulator) advance(now time.Time) {
 	for _, o := range s.state.advance(now) {
 		s.refund(o, now)
 	}
+	s.courier.notice(now)
 }
 
 func (s *Simulator) refund(o *operation, now time.Time) {

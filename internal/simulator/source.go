@@ -142,6 +142,7 @@ func (s *Simulator) download(d download) {
 	now := s.now()
 	s.advance(now)
 	s.note(&event{Time: now, Source: &found})
+	s.announce(d.operation)
 }
 
 // inspect downloads and probes one address.

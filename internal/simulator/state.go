@@ -79,6 +79,10 @@ type operation struct {
 	// SHA256 and Length describe the source audio, when it is known.
 	SHA256 string        `json:"sha256,omitempty"`
 	Length time.Duration `json:"length,omitempty"`
+	// Callback is where the client wants to be told how it goes, and Base what
+	// the addresses in what it is told begin with.
+	Callback string `json:"callback,omitempty"`
+	Base     string `json:"base,omitempty"`
 
 	source     sourceState
 	finish     time.Time // valid once source is sourceDone
@@ -88,6 +92,8 @@ type operation struct {
 	downloaded [2]bool
 	attempts   [2]int
 	lastPoll   time.Time
+	called     []string // the announcements that are over
+	deaf       bool     // the last of them could not be delivered
 }
 
 // clip names the i-th clip of an operation.

@@ -64,6 +64,15 @@ type Conduct struct {
 	EarlyDownloads int `json:"earlyDownloads"`
 	// NoCredits counts paid requests refused for want of credits.
 	NoCredits int `json:"noCredits"`
+	// Callbacks counts those that were sent, without the forged ones. The
+	// receiver took longer than it may for SlowCallbacks, could not be reached
+	// for UnreachedCallbacks and did not acknowledge RefusedCallbacks;
+	// AbandonedCallbacks failed at every attempt.
+	Callbacks          int `json:"callbacks"`
+	SlowCallbacks      int `json:"slowCallbacks"`
+	UnreachedCallbacks int `json:"unreachedCallbacks"`
+	RefusedCallbacks   int `json:"refusedCallbacks"`
+	AbandonedCallbacks int `json:"abandonedCallbacks"`
 	// BadRequests counts bodies refused for any reason.
 	BadRequests int `json:"badRequests"`
 	// MissingFields, UnknownFields and IgnoredFields count by
