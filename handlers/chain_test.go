@@ -360,6 +360,35 @@ func TestFetchIsPatient(t *testing.T) {
 	}
 }
 
+// TestExpiredUploadIsRepeated: a staged file that expired while the item waited is
+// staged anew, as a new generation, where staging is free.
+func TestExpiredUploadIsRepeated(t *testing.T) {
+	r := newRig(t)
+	r.info.Uploads.Paid = false
+	r.vendor.states = []func() (*provider.State, error){func() (*provider.State, error) {
+		return &provider.State{Done: true, Clip: &provider.Clip{ID: "old", Expires: r.clock.Add(time.Hour)}}, nil
+	}}
+	id := r.submit(1, session.Spec{})
+	for range 2 {
+		task, _ := r.next(id, 0)
+		if err := r.deliver(task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.pass(50 * time.Minute)
+	extend, _ := r.next(id, 0)
+	if err := r.deliver(extend); err != nil {
+		t.Fatal(err)
+	}
+	if it := r.item(id, 0); it.Label() != "upload.queued" || it.Generation != 1 {
+		t.Errorf("item at %s generation %d, want upload.queued, 1", it.Label(), it.Generation)
+	}
+	if current := r.carryOn(id); current.Status() != session.StatusSucceeded {
+		t.Errorf("status %s, want succeeded", current.Status())
+	}
+	r.wantCharges("upload a.mp3 in remote-1", "upload a.mp3 in remote-1", "extend clip-op-2 at 55")
+}
+
 func TestCanceledSessionSendsNothingMore(t *testing.T) {
 	r := newRig(t)
 	id := r.submit(2, session.Spec{})

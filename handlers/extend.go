@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"time"
 
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
@@ -13,6 +14,9 @@ func (h *Handlers) Extend(ctx context.Context, p tasks.Extend) error {
 	j, err := h.begin(ctx, p.Step, session.Queued)
 	if j == nil || err != nil {
 		return err
+	}
+	if expired(j) {
+		return h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Restage(now) })
 	}
 	extend := &provider.Extend{
 		Session: j.Session.Remote,
@@ -31,4 +35,15 @@ func (h *Handlers) Extend(ctx context.Context, p tasks.Extend) error {
 			return j.account.Driver.Extend(ctx, extend)
 		},
 	})
+}
+
+// staleBefore is how long before a staged file expires it counts as gone: the
+// provider fetches it some time after it accepts.
+const staleBefore = 15 * time.Minute
+
+// expired says that the upload's result will not last until the provider needs
+// it, and that uploading again is free.
+func expired(j *job) bool {
+	expires := j.Item.Clip.Expires
+	return !expires.IsZero() && !j.account.Info.Uploads.Paid && j.Now.After(expires.Add(-staleBefore))
 }

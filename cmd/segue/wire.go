@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,12 +166,22 @@ func (s *system) openAccount(providerName, accountName string) (*account.Account
 	driver, err := s.app.providers.Open(p.Driver, provider.Config{
 		BaseURL: cmp.Or(s.baseURLs[p.Name], p.BaseURL), StagingURL: p.StagingURL, CreditsURL: p.CreditsURL,
 		APIKey: cmp.Or(acc.APIKey.Reveal(), p.Name), WebhookKey: acc.WebhookKey.Reveal(),
-		HTTP: s.calls,
+		HTTP: s.calls, ReplayWindow: p.ReplayWindow, Options: optionsOf(p),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &account.Account{Provider: p.Name, Name: acc.Name, Info: info, Driver: driver}, nil
+}
+
+// optionsOf reads name=value; the configuration was checked to have the sign.
+func optionsOf(p config.Provider) map[string]string {
+	options := make(map[string]string, len(p.Options))
+	for _, option := range p.Options {
+		name, value, _ := strings.Cut(option, "=")
+		options[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return options
 }
 
 // info is what is known of a provider, with the configuration's overrides.

@@ -68,6 +68,11 @@ type Provider struct {
 	Credits    Credits            `mapstructure:"credits"`
 	Models     map[string]Model   `mapstructure:"models" validate:"dive"`
 	Poll       Poll               `mapstructure:"poll"`
+	// ReplayWindow is how old a signed callback may be; 0 is the driver's own.
+	ReplayWindow time.Duration `mapstructure:"replay_window" default:"0s" validate:"min=0"`
+	// Options are settings of the one driver, each as name=value: which of two
+	// documented ways to take. The driver refuses what it does not know.
+	Options []string `mapstructure:"options" validate:"dive,contains=="`
 }
 
 // Account is one credential at a provider. APIKey and WebhookKey hold the keys

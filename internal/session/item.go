@@ -339,6 +339,17 @@ func (it *Item) Stray(operation string, step StepName, generation int, credits f
 	return nil
 }
 
+// Restage goes back to the upload: what it ended with has expired at the
+// provider before it was used. Only an upload that costs nothing is repeated so.
+func (it *Item) Restage(now time.Time) error {
+	if it.State != Queued || it.Step != StepExtend {
+		return it.illegal("Restage")
+	}
+	it.Clip = nil
+	it.rerun(StepUpload, now)
+	return nil
+}
+
 // Reject ends an item whose step cannot be started: nothing was claimed, and
 // nothing was sent.
 func (it *Item) Reject(why Failure) error {

@@ -75,6 +75,7 @@ var transitions = []struct {
 	{"Note", func(it *session.Item) error { return it.Note(&why) }, map[session.State]string{"waiting": "upload.waiting"}},
 	{"Orphan", func(it *session.Item) error { return it.Orphan(why) }, map[session.State]string{"sending": "upload.held", "running": "upload.queued"}},
 	{"Renew", func(it *session.Item) error { return it.Renew() }, map[session.State]string{"queued": "upload.queued", "waiting": "upload.waiting"}},
+	{"Restage outside extend", func(it *session.Item) error { return it.Restage(noon) }, nil},
 	{"Reject", func(it *session.Item) error { return it.Reject(why) }, map[session.State]string{"queued": "failed"}},
 	{"Delay", func(it *session.Item) error { return it.Delay(why) }, map[session.State]string{"queued": "upload.queued"}},
 	{"Cancel", func(it *session.Item) error { return it.Cancel() }, map[session.State]string{"queued": "canceled"}},
