@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,20 +148,29 @@ func (r sharedRedis) MakeRedisClient() any {
 
 var _ asynq.RedisConnOpt = sharedRedis{}
 
-// guarded asks for a token where the server can be reached from outside. A
-// browser sends it as the password of any user.
+// guarded asks for a token what may come from outside. A browser sends it as the
+// password of any user.
 func (s *system) guarded(next http.Handler) http.Handler {
-	if isLoopback(s.cfg.Server.Addr) {
-		return next
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.admits(r) {
+		if !(isLoopback(s.cfg.Server.Addr) && askedHere(r)) && !s.admits(r) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="segue", charset="UTF-8"`)
 			http.Error(w, "a token with the scope operate is needed", http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// askedHere says that a request to a loopback address was meant for one. A proxy
+// in front of it brings requests from anywhere, and so does a page whose name was
+// made to point at this machine: the name that was asked for tells.
+func askedHere(r *http.Request) bool {
+	for _, forwarded := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(forwarded) != "" {
+			return false
+		}
+	}
+	return isLoopbackHost((&url.URL{Host: r.Host}).Hostname())
 }
 
 // admits says whether a request carries a token with the scope operate.
@@ -174,18 +184,19 @@ func (s *system) admits(r *http.Request) bool {
 	for _, token := range s.cfg.Server.Tokens {
 		want := sha256.Sum256([]byte(token.Token.Reveal()))
 		same := subtle.ConstantTimeCompare(sum[:], want[:]) == 1
-		admitted = admitted || (same && token.Err() == nil && slices.Contains(token.Scopes, "operate"))
+		admitted = admitted || (same && !token.Token.IsZero() && token.Err() == nil && slices.Contains(token.Scopes, "operate"))
 	}
 	return admitted
 }
 
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+	return err == nil && isLoopbackHost(host)
+}
+
+func isLoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
+	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
 // stage makes the staging that workers and servers share. Without a public URL
@@ -219,12 +230,8 @@ func (s *system) stage(ctx context.Context, p config.Provider) (*staging.Staging
 }
 
 func onThisMachine(baseURL string) bool {
-	_, rest, _ := strings.Cut(baseURL, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	if !strings.Contains(host, ":") {
-		host += ":80"
-	}
-	return isLoopback(host)
+	u, err := url.Parse(baseURL)
+	return err == nil && isLoopbackHost(u.Hostname())
 }
 
 // simulate runs the built-in provider in this process. It remembers its
