@@ -47,7 +47,8 @@ type Item struct {
 	// Source is a path that the workers can open, or an http or https URL that the
 	// provider can fetch. Required.
 	Source string
-	// Name is what people see instead of Source; empty means Source.
+	// Name is what people see instead of Source; empty means Source, without the
+	// query of a URL, which may be a signature.
 	Name string
 	// Key makes adding the item idempotent within its session.
 	Key string
@@ -201,10 +202,20 @@ func (e *Extend) params() *provider.Params {
 	}
 }
 
+// shown is a source as people may see it: a URL without what may be a signature.
+func shown(source string) string {
+	u, err := url.Parse(source)
+	if err != nil || !strings.Contains(source, "://") {
+		return source
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
 // item is the domain's item at the start of its plan.
 func (i *Item) item(sessionExtends bool) (session.Item, error) {
 	src := session.Source{
-		Name: cmp.Or(i.Name, i.Source), Format: i.Known.Format, Size: i.Known.Size,
+		Name: cmp.Or(i.Name, shown(i.Source)), Format: i.Known.Format, Size: i.Known.Size,
 		SHA256: i.Known.SHA256, Duration: i.Known.Duration.Seconds(),
 	}
 	if !i.Known.ModTime.IsZero() {

@@ -413,6 +413,36 @@ func TestCanceledSessionSendsNothingMore(t *testing.T) {
 	}
 }
 
+// TestCancelFetchesWhatWasPaidFor: an extend that was accepted before the cancel
+// was paid for, so its results are kept.
+func TestCancelFetchesWhatWasPaidFor(t *testing.T) {
+	r := newRig(t)
+	id := r.submit(2, session.Spec{})
+	for range 3 { // upload, poll, extend
+		task, _ := r.next(id, 0)
+		if err := r.deliver(task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.store.Cancel(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	current, err := r.store.Session(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (session.Tally{Total: 2, Canceled: 1, Waiting: 1}); current.Tally() != want {
+		t.Errorf("just canceled: %+v, want %+v", current.Tally(), want)
+	}
+	current = r.carryOn(id)
+	if want := (session.Tally{Total: 2, Succeeded: 1, Canceled: 1}); current.Tally() != want {
+		t.Errorf("in the end: %+v, want %+v", current.Tally(), want)
+	}
+	if len(r.shelf.kept) != 2 {
+		t.Errorf("%d tracks kept, want the 2 that were paid for", len(r.shelf.kept))
+	}
+}
+
 func TestInvalidItemsAreNeverSent(t *testing.T) {
 	r := newRig(t)
 	r.info.Uploads.Formats = []string{"wav"}

@@ -179,7 +179,7 @@ func (h *Handlers) claim(ctx context.Context, j *job, r request) error {
 	if err := j.Item.Take(claim, r.paid); err != nil {
 		return err
 	}
-	err := h.Store.WriteClaim(ctx, &j.Item, soon)
+	err := h.writeClaim(ctx, j)
 	switch fault.CodeOf(err) {
 	case "":
 		h.at("claimed")
@@ -189,6 +189,16 @@ func (h *Handlers) claim(ctx context.Context, j *job, r request) error {
 	case fault.Conflict:
 		return wait(time.Second, err)
 	}
+	return err
+}
+
+// writeClaim writes the claim. A canceled session refuses every claim but one: what
+// was paid for is fetched all the same.
+func (h *Handlers) writeClaim(ctx context.Context, j *job) error {
+	if j.Item.Step != session.StepFetch {
+		return h.Store.WriteClaim(ctx, &j.Item, soon)
+	}
+	_, err := h.Store.Write(ctx, &j.Item, soon)
 	return err
 }
 

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// sweepEvery is how often stuck items are looked for. With it, a beat every
-	// two seconds and session.DeadAfter, a dead worker's items wake within 10 s.
+	// sweepEvery is how often stuck items are looked for. A worker counts as dead
+	// session.DeadAfter after its last beat, and the next sweep takes its steps
+	// away: at most 8 s after it died, and the time that the sweep itself takes.
 	sweepEvery = 2 * time.Second
 	// sweepBatch is how many items of one session a sweep looks at.
 	sweepBatch = 200
@@ -98,7 +99,7 @@ func (h *Handlers) sweepItem(ctx context.Context, id string, index int, canceled
 	case session.Sending, session.Running:
 		return h.sweepClaimed(ctx, work, alive)
 	case session.Queued:
-		if canceled {
+		if canceled && it.Step != session.StepFetch {
 			return done(h.cancel(ctx, id, index))
 		}
 		return h.sweepQueued(ctx, it)
@@ -118,7 +119,9 @@ func (h *Handlers) sweepClaimed(ctx context.Context, work *session.Work, alive m
 	case work.Now.UnixMilli() >= it.Claim.Until:
 		return h.orphan(ctx, it, "worker "+it.Claim.Worker+" overran its claim")
 	}
-	return h.later(ctx, it, soon)
+	// Claims are looked at in every sweep: there are no more of them than workers
+	// have room for.
+	return h.later(ctx, it, sweepEvery/2)
 }
 
 // later makes the sweep look again after a while.

@@ -268,6 +268,7 @@ func (it *Item) Accept(token string, accepted *provider.Accepted, now time.Time)
 	}
 	credits := it.Claim.Credits
 	it.release()
+	it.Failure = nil
 	if accepted.Checkpoint != nil {
 		it.Checkpoint = accepted.Checkpoint
 	}
@@ -457,10 +458,11 @@ func (it *Item) Renew() error {
 	return nil
 }
 
-// Cancel ends an item that nobody has paid anything more for: one whose step is
-// queued. A request that may have left is followed to its end.
+// Cancel ends an item before its next paid step: one whose upload or extend is
+// queued. A request that may have left is followed to its end, and what was paid
+// for is fetched.
 func (it *Item) Cancel() error {
-	if it.State != Queued {
+	if it.State != Queued || it.Step == StepFetch {
 		return it.illegal("Cancel")
 	}
 	it.State = Canceled

@@ -95,8 +95,8 @@ func newWorld(n int) *world {
 }
 
 // write is the store's compare-and-set.
-func (w *world) write(it session.Item, claim bool) bool {
-	if w.items[it.Index].Epoch != it.Epoch || (claim && w.canceled) {
+func (w *world) write(it session.Item, paidClaim bool) bool {
+	if w.items[it.Index].Epoch != it.Epoch || (paidClaim && w.canceled) {
 		return false
 	}
 	it.Epoch++
@@ -171,7 +171,7 @@ func (w *world) claim(a *actor) bool {
 	w.tokens++
 	a.token = fmt.Sprint("token", w.tokens)
 	paid := a.item.Step != session.StepFetch
-	if a.item.Take(session.Claim{Token: a.token, Worker: "w", Credits: 1}, paid) != nil || !w.write(a.item, true) {
+	if a.item.Take(session.Claim{Token: a.token, Worker: "w", Credits: 1}, paid) != nil || !w.write(a.item, paid) {
 		return false
 	}
 	a.item.Epoch++
@@ -271,7 +271,7 @@ func (w *world) sweep(t *rapid.T) {
 			}
 			return it.Orphan(session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: "died"})
 		case session.Queued:
-			if w.canceled {
+			if w.canceled && it.Step != session.StepFetch {
 				return it.Cancel()
 			}
 			return it.Renew()
@@ -388,7 +388,7 @@ func (w *world) push(t *rapid.T, index int) {
 		_ = w.update(index, func(it *session.Item) error {
 			return it.Orphan(session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: "died"})
 		})
-	case it.State == session.Queued && w.canceled:
+	case it.State == session.Queued && w.canceled && it.Step != session.StepFetch:
 		_ = w.update(index, func(it *session.Item) error { return it.Cancel() })
 	case !it.State.Ended():
 		a := &actor{item: it}

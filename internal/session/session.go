@@ -108,6 +108,7 @@ type Tally struct {
 func (s *Session) Tally() Tally {
 	t := Tally{Total: s.Total}
 	for label, n := range s.Counts {
+		step, _, _ := strings.Cut(label, ".")
 		switch state := State(label[strings.IndexByte(label, '.')+1:]); state {
 		case Succeeded:
 			t.Succeeded += n
@@ -118,8 +119,8 @@ func (s *Session) Tally() Tally {
 		case Held:
 			t.Held += n
 		case Queued:
-			// Nobody claims a step of a canceled session any more.
-			if !s.Canceled.IsZero() {
+			// Nobody claims a paid step of a canceled session any more.
+			if !s.Canceled.IsZero() && StepName(step) != StepFetch {
 				t.Canceled += n
 			}
 		case Sending, Running, Waiting:
