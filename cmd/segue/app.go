@@ -153,8 +153,13 @@ func exitCode(err error) int {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code
 	}
-	if errors.Is(err, enqueue.ErrInvalid) {
+	switch { // the producer library's own kinds
+	case errors.Is(err, enqueue.ErrInvalid):
 		return exitUsage
+	case errors.Is(err, enqueue.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, enqueue.ErrUnavailable):
+		return exitUnreachable
 	}
 	switch fault.CodeOf(err) {
 	case fault.Invalid:

@@ -152,7 +152,7 @@ func (a *app) retry(ctx context.Context, sys *system, id string, step session.St
 		fmt.Fprintln(a.stderr, "nothing to retry: no item failed or was canceled")
 		return nil
 	}
-	fmt.Fprintf(a.stderr, "%s will run again and cost about %g credits on %s/%s\n", plural(len(indexes), "item"), price, current.Provider, current.Account)
+	fmt.Fprintf(a.stderr, "%s will run again and cost about %s credits on %s/%s\n", plural(len(indexes), "item"), number(price), current.Provider, current.Account)
 	if !yes {
 		if err := a.confirm(); err != nil {
 			return err

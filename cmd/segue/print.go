@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (a *app) printSummary(s *enqueue.Status) {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
 		}
 	}
-	fmt.Fprintf(a.stdout, "%s; %g credits spent\n", strings.Join(parts, ", "), s.CreditsSpent)
+	fmt.Fprintf(a.stdout, "%s; %s credits spent\n", strings.Join(parts, ", "), number(s.CreditsSpent))
 }
 
 func (a *app) printItems(s *enqueue.Status) {
@@ -76,7 +77,7 @@ func (a *app) printItems(s *enqueue.Status) {
 	for n := range s.Items {
 		it := &s.Items[n]
 		if n < maxRows {
-			t.AppendRow(table.Row{it.Index, short(strings.TrimPrefix(it.Source, from), 48), length(it.DurationSeconds), itemStatus(it), fmt.Sprintf("%g", it.Credits), results(it, dir)})
+			t.AppendRow(table.Row{it.Index, short(strings.TrimPrefix(it.Source, from), 48), length(it.DurationSeconds), itemStatus(it), number(it.Credits), results(it, dir)})
 		}
 		if it.Error != nil && len(notes) < maxRows {
 			notes = append(notes, fmt.Sprintf("  %s  %s: %s (%s, %s)", it.ItemID, it.Source, it.Error.Reason, it.Error.Code, chargeWord(it.Error)))
@@ -196,6 +197,9 @@ func chargeWord(e *enqueue.ItemError) string {
 	}
 	return e.Charge
 }
+
+// number writes credits as people do, never as 1e+06.
+func number(credits float64) string { return strconv.FormatFloat(credits, 'f', -1, 64) }
 
 // length writes seconds as people read them.
 func length(seconds float64) string {

@@ -7,14 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -87,7 +85,7 @@ security: {allow_private_hosts: ["%[1]s"]}
 const secretKey = "sk-never-to-be-seen-4711"
 
 // setUp gives a script its simulator, its configuration, a home and two songs.
-func setUp(env *testscript.Env, redis *databases) error {
+func setUp(env *testscript.Env, dbs *databases) error {
 	sim, err := simulator.New(simulator.Options{
 		Seed: 1, TrackScale: 0.05, PollAdvice: time.Millisecond, FaultDelay: time.Millisecond,
 		UploadTime: simulator.Timing{Mean: 20 * time.Millisecond}, ExtendTime: simulator.Timing{Mean: 40 * time.Millisecond},
@@ -99,7 +97,7 @@ func setUp(env *testscript.Env, redis *databases) error {
 	mux.Handle("/", sim.Handler())
 	// Songs on the web, as somebody else's server has them.
 	mux.Handle("/web/", http.StripPrefix("/web/", http.FileServer(http.Dir(filepath.Join(env.WorkDir, "songs")))))
-	r := &rig{sim: sim, handler: mux, redis: redis}
+	r := &rig{sim: sim, handler: mux, redis: dbs}
 	if err := r.start(); err != nil {
 		return err
 	}
@@ -227,25 +225,6 @@ func (r *rig) extension(ts *testscript.TestScript, file string) string {
 	}
 	ts.Fatalf("nothing extends %s", file)
 	return ""
-}
-
-// blackhole takes connections and never says anything.
-func blackhole(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, !neg && len(args) == 1, "blackhole NAME")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	var open sync.WaitGroup
-	open.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Go(func() { _, _ = io.Copy(io.Discard, conn); _ = conn.Close() })
-		}
-	})
-	ts.Defer(func() { _ = l.Close(); open.Wait() })
-	ts.Setenv(args[0], l.Addr().String())
 }
 
 // uploads are the addresses that audio was fetched from.

@@ -97,7 +97,7 @@ func (a *app) play(cmd *cobra.Command, r roles) error {
 }
 
 func (a *app) playOn(ctx context.Context, sys *system, r roles) error {
-	if err := sys.mayWork(r); err != nil {
+	if err := sys.mayWork(ctx, r); err != nil {
 		return err
 	}
 	ctx, release := sys.lifetime(ctx)
@@ -128,7 +128,7 @@ func (a *app) playOn(ctx context.Context, sys *system, r roles) error {
 
 // mayWork checks what a worker needs before it takes its first task: it refuses
 // to spend where Redis would forget, and simulates what only it could.
-func (s *system) mayWork(r roles) error {
+func (s *system) mayWork(ctx context.Context, r roles) error {
 	if !r.worker {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (s *system) mayWork(r roles) error {
 		if _, configured := s.cfg.Providers[name]; !configured {
 			continue
 		}
-		if err := s.durable(p, false); err != nil {
+		if err := s.durable(ctx, p, false); err != nil {
 			return err
 		}
 		if _, err := p.Usable(); err != nil {

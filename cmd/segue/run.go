@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/internal/simulator"
 	"github.com/segue-audio/segue/internal/staging"
@@ -98,10 +100,13 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 
 // start checks what can be checked for free, and submits.
 func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session, screen *screen, how seeing) (id string, err error) {
-	if err := sys.durable(p, how.volatile); err != nil {
+	if err := sys.durable(ctx, p, how.volatile); err != nil {
 		return "", err
 	}
 	if err := sys.simulate(ctx, p, how.sim); err != nil {
+		return "", err
+	}
+	if err := sys.reachable(p, s); err != nil {
 		return "", err
 	}
 	credits, known, err := sys.preflight(ctx, s.Provider, s.Account)
@@ -118,9 +123,31 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 	}
 	screen.say("%s %s: %s on %s/%s", verb, submitted.SessionID, plural(len(s.Items), "file"), s.Provider, s.Account)
 	if known {
-		screen.say("balance: %g credits", credits)
+		screen.say("balance: %s credits", number(credits))
 	}
 	return submitted.SessionID, a.others(ctx, sys, submitted.SessionID, screen)
+}
+
+// reachable refuses local files that the provider could never fetch: they would
+// wait for a day and then fail.
+func (s *system) reachable(p config.Provider, session *enqueue.Session) error {
+	info, err := s.info(p)
+	if err != nil {
+		return err
+	}
+	base := cmp.Or(s.baseURLs[p.Name], p.BaseURL)
+	if info.Uploads.By != provider.ByURL || s.cfg.Server.PublicURL != "" || onThisMachine(base) {
+		return nil
+	}
+	for _, item := range session.Items {
+		if !strings.Contains(item.Source, "://") {
+			return &failure{
+				exitUsage, fmt.Errorf("provider %s fetches audio from a URL, and server.public_url does not say how it reaches this machine; nothing was sent", p.Name),
+				"--server-public-url https://NAME with a tunnel or proxy to server.addr, or sources that are URLs",
+			}
+		}
+	}
+	return nil
 }
 
 // others names the sessions that go on beside this one, since they may cost too.

@@ -35,7 +35,6 @@ func TestMain(m *testing.M) {
 //	cut FROM BYTES TO        copies the beginning of a file
 //	nowhere TEXT PATH…       no file below the paths contains the text
 //	dumpredis FILE           writes every key and value of the script's database
-//	blackhole NAME           puts an address that never answers into a variable
 //	shape FILE               holds a session's JSON to what interface.md promises
 //	sim …                    see (*rig).command
 func TestScripts(t *testing.T) {
@@ -52,7 +51,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "id": sessionID, "redis": useRedis, "cut": cut, "nowhere": nowhere,
-			"dumpredis": dumpRedis, "shape": shape, "blackhole": blackhole,
+			"dumpredis": dumpRedis, "shape": shape,
 			"sim": func(ts *testscript.TestScript, neg bool, args []string) { rigOf(ts, neg).command(ts, args) },
 		},
 	})
@@ -77,8 +76,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	_, writeErr := file.WriteString(said)
 	ts.Check(errors.Join(writeErr, file.Close()))
 	got := 0
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 		got = ended.ExitCode()
 	} else {
 		ts.Check(err)

@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/segue-audio/segue/enqueue"
-	"github.com/segue-audio/segue/internal/fault"
 )
 
 // with opens the system for a command that only reads or decides.
@@ -37,7 +36,7 @@ func (a *app) with(cmd *cobra.Command, args []string, do func(ctx context.Contex
 
 // unknownSession says where to look for what does not exist.
 func unknownSession(err error, id string) error {
-	if fault.CodeOf(err) == fault.NotFound {
+	if exitCode(err) == exitNotFound {
 		return &failure{exitNotFound, fmt.Errorf("there is no session %s", id), "segue sessions lists those that there are"}
 	}
 	return err

@@ -342,15 +342,46 @@ func (s *system) work(ctx context.Context, stage *staging.Staging) error {
 	return s.handlers(stage).Work(ctx, s.rdb, concurrency, s.cfg.Worker.Drain)
 }
 
-// durable refuses to spend real credits while Redis would forget.
-func (s *system) durable(p config.Provider, accepted bool) error {
-	if s.embedded == nil || s.embedded.Durable() || accepted || p.Driver == simDriver {
+// durable refuses to spend real credits while Redis would forget that they were
+// spent. accepted is its user's word that the risk is known.
+func (s *system) durable(ctx context.Context, p config.Provider, accepted bool) error {
+	simulated := p.Driver == simDriver || onThisMachine(p.BaseURL)
+	switch {
+	case accepted || simulated || !s.cfg.Redis.RequireDurable:
+		return nil
+	case s.embedded == nil:
+		return s.remembers(ctx)
+	case s.embedded.Durable():
 		return nil
 	}
 	return &failure{
 		exitOther, errors.New("no redis-server is installed, and the stand-in forgets up to a second of what was paid for when it is killed"),
 		"install redis-server, or set redis.url, or accept the risk with --accept-volatile",
 	}
+}
+
+// remembers asks a Redis that is not ours how it keeps its data. A cluster is asked
+// at one of its nodes: they are configured alike.
+func (s *system) remembers(ctx context.Context) error {
+	for _, want := range []struct{ name, value, cure string }{
+		{"appendonly", "yes", "redis-cli CONFIG SET appendonly yes, and the same in its file"},
+		{"maxmemory-policy", "noeviction", "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its file"},
+	} {
+		found, err := s.rdb.ConfigGet(ctx, want.name).Result()
+		if err != nil {
+			return &failure{
+				exitOther, fmt.Errorf("redis does not say whether it keeps what was paid for: CONFIG GET %s: %w", want.name, err),
+				"redis.require_durable: false, if you know that it has appendonly yes and maxmemory-policy noeviction",
+			}
+		}
+		if found[want.name] != want.value {
+			return &failure{
+				exitOther, fmt.Errorf("redis would forget what was paid for: %s is %q, want %q", want.name, found[want.name], want.value),
+				want.cure,
+			}
+		}
+	}
+	return nil
 }
 
 // redisLog sends go-redis's log to ours.
