@@ -12,6 +12,7 @@ import (
 
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/provider/rest"
 )
 
 // bugs are the ways to get a driver wrong that the suite must find.
@@ -294,6 +295,39 @@ var bugs = []bug{
 				return first, err
 			}}
 		},
+	},
+	{
+		name: "does not know that its upload is free", caught: "free upload", info: free,
+		says: `Upload, billed, then 500: charge "unknown" of a free upload, want "not charged"`,
+	},
+	{
+		name: "believes a checkpoint that promises too much", caught: "free upload", info: free,
+		says: "request 1 of Upload, closed before it was seen: the next attempt, from the checkpoint",
+		driver: uploading(func(ctx context.Context, d provider.Driver, r *provider.Upload) (*provider.Accepted, error) {
+			if len(r.Checkpoint) > 0 {
+				return &provider.Accepted{OperationID: "op-99"}, nil
+			}
+			if r.Save != nil {
+				if err := r.Save(ctx, []byte(`{"done":true}`)); err != nil {
+					return nil, err
+				}
+			}
+			accepted, err := d.Upload(ctx, r)
+			return accepted, rest.Free(err)
+		}),
+	},
+	{
+		name: "saves the address with its signature", caught: "free upload", info: free,
+		says: "the checkpoint holds the query parameter sig of the audio's address",
+		driver: uploading(func(ctx context.Context, d provider.Driver, r *provider.Upload) (*provider.Accepted, error) {
+			if r.Save != nil {
+				if err := r.Save(ctx, []byte(`{"url":"`+r.Audio.URL+`"}`)); err != nil {
+					return nil, err
+				}
+			}
+			accepted, err := d.Upload(ctx, r)
+			return accepted, rest.Free(err)
+		}),
 	},
 	{
 		name: "leaves a goroutine behind", caught: "goroutines", says: "after everything was closed: found unexpected goroutines",

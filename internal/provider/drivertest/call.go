@@ -29,14 +29,17 @@ func paid(h *Harness, clip provider.Clip) []call {
 		accepted, err := h.Driver.Extend(ctx, &provider.Extend{Clip: clip, Params: h.Params})
 		return wrongly(accepted, err)
 	}}
-	upload := call{"Upload", func(ctx context.Context) error {
+	if h.Info.Uploads.Paid {
+		return []call{uploadCall(h), extend}
+	}
+	return []call{extend}
+}
+
+func uploadCall(h *Harness) call {
+	return call{"Upload", func(ctx context.Context) error {
 		accepted, err := h.Driver.Upload(ctx, h.Upload())
 		return wrongly(accepted, err)
 	}}
-	if h.Info.Uploads.Paid {
-		return []call{upload, extend}
-	}
-	return []call{extend}
 }
 
 // errBoth marks a driver that returned both a result and an error, or neither.

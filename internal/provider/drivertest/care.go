@@ -21,9 +21,21 @@ func creditsCall(h *Harness) call {
 	}}
 }
 
+// creditsCalls is the question for the balance where it is one.
+func creditsCalls(h *Harness) []call {
+	if h.NoBalance {
+		return nil
+	}
+	return []call{creditsCall(h)}
+}
+
 func checkCredits(tb testing.TB, open Open) {
 	tb.Helper()
 	h, w := start(tb, open)
+	if h.NoBalance {
+		checkNoBalance(tb, h, w)
+		return
+	}
 	before, err1 := h.Driver.Credits(tb.Context())
 	ready(tb, h)
 	after, err2 := h.Driver.Credits(tb.Context())
@@ -39,13 +51,24 @@ func checkCredits(tb testing.TB, open Open) {
 	checkContext(tb, w, creditsCall(h), fault.ChargeNone)
 }
 
+func checkNoBalance(tb testing.TB, h *Harness, w *Wire) {
+	tb.Helper()
+	f := asFault(tb, "Credits without a balance", creditsCall(h).make(tb.Context()))
+	if f != nil && (f.Code != fault.NotFound || f.Charge != fault.ChargeNone) {
+		tb.Errorf("Credits without a balance: %q, %q; want not_found, not charged", f.Code, f.Charge)
+	}
+	if got := w.counts().trips; got != 0 {
+		tb.Errorf("Credits without a balance: %d requests, want 0", got)
+	}
+}
+
 // checkSecrets looks for traces of the credential and of signed addresses in
 // every error: most answers of the sweep repeat the request.
 func checkSecrets(tb testing.TB, open Open) {
 	tb.Helper()
 	h, w := start(tb, open)
 	out := ready(tb, h)
-	calls := append(paid(h, out.clip), creditsCall(h))
+	calls := append(paid(h, out.clip), creditsCalls(h)...)
 	for _, e := range out.operations() {
 		calls = append(calls, pollCall(h, e))
 	}
@@ -62,9 +85,10 @@ func (o outcome) checkSecrets(tb testing.TB, h *Harness) {
 // leaks names the secrets that an error would tell, however it is printed and
 // whatever it wraps. It returns names: a test's log is a log, too.
 func (h *Harness) leaks(err error) []string {
-	if err == nil {
-		return nil
-	}
+	return h.leaksIn(strings.Join(tellings(err), "\n"))
+}
+
+func (h *Harness) leaksIn(said string) []string {
 	secrets := map[string]string{
 		"the API key":                    h.APIKey,
 		"the first half of the API key":  h.APIKey[:len(h.APIKey)/2],
@@ -75,7 +99,9 @@ func (h *Harness) leaks(err error) []string {
 			secrets["the query parameter "+name+" of the audio's address"] = values[0]
 		}
 	}
-	said := strings.Join(tellings(err), "\n")
+	for n, secret := range h.Secrets {
+		secrets[fmt.Sprintf("the harness's secret %d", n)] = secret
+	}
 	var found []string
 	for name, secret := range secrets {
 		if secret == "" {
@@ -116,7 +142,7 @@ func checkBoundedReading(tb testing.TB, open Open) {
 	tb.Helper()
 	h, w := start(tb, open)
 	out := ready(tb, h)
-	calls := append(paid(h, out.clip), creditsCall(h))
+	calls := append(paid(h, out.clip), creditsCalls(h)...)
 	for _, e := range out.operations() {
 		calls = append(calls, pollCall(h, e))
 	}

@@ -57,6 +57,12 @@ type Harness struct {
 	// Settle makes every operation of the fake end; it is safe for concurrent
 	// use. Nil when operations end by themselves within a second or two.
 	Settle func()
+	// NoBalance says that the provider documents no way to ask for the balance:
+	// Credits is then always not_found, and sends nothing.
+	NoBalance bool
+	// Secrets are more of what no error may tell, such as the signatures that the
+	// fake puts into the addresses that it hands out.
+	Secrets []string
 	// Refusals are more of the provider's typed refusals, such as those that it
 	// puts into the body of an HTTP 200. The suite brings the plain HTTP ones: 401,
 	// 402, 422, 429 and 455.
@@ -90,6 +96,7 @@ func checks() []check {
 		{"chain", checkChain},
 		{"failed operation", checkFailedOperation},
 		{"session", checkSession},
+		{"free upload", checkFreeUpload},
 		{"submit is sent once", checkSentOnce},
 		{"submit tells its charge", checkCharge},
 		{"submit tells its code", checkSubmitCodes},

@@ -220,12 +220,15 @@ func emptied(list []string) func(any) any {
 	}
 }
 
+// unknownID is an operation that no fake has.
+const unknownID = "00000000-0000-4000-8000-00000000dead"
+
 func checkUnknownOperation(tb testing.TB, open Open) {
 	tb.Helper()
 	h, _ := start(tb, open)
 	for _, e := range ready(tb, h).operations() {
 		unknown := *e.op
-		unknown.ID = "00000000-0000-4000-8000-00000000dead"
+		unknown.ID = unknownID
 		if state, err := h.Driver.Poll(tb.Context(), &unknown); fault.CodeOf(err) != fault.NotFound {
 			tb.Errorf("Poll of %s for an operation that does not exist: %+v, %v; want a not_found error", e.op.Step, state, err)
 		}

@@ -72,6 +72,15 @@ func extending(spoil func(ctx context.Context, d provider.Driver, r *provider.Ex
 	}
 }
 
+// uploading spoils Upload alone.
+func uploading(spoil func(ctx context.Context, d provider.Driver, r *provider.Upload) (*provider.Accepted, error)) func(provider.Driver) provider.Driver {
+	return func(d provider.Driver) provider.Driver {
+		return wrapped{Driver: d, upload: func(ctx context.Context, r *provider.Upload) (*provider.Accepted, error) {
+			return spoil(ctx, d, r)
+		}}
+	}
+}
+
 // misjudging changes the errors of Extend.
 func misjudging(change func(*fault.Error)) func(provider.Driver) provider.Driver {
 	return extending(func(ctx context.Context, d provider.Driver, r *provider.Extend) (*provider.Accepted, error) {

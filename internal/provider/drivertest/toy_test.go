@@ -26,6 +26,7 @@ type toyFake struct {
 	ops      []*toyOp
 	charges  int
 	sessions int
+	free     bool // uploads cost nothing
 }
 
 type toyOp struct {
@@ -62,7 +63,9 @@ func (f *toyFake) begin(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	f.charges++
+	if r.URL.Path == "/extend" || !f.free {
+		f.charges++
+	}
 	f.ops = append(f.ops, &toyOp{step: r.URL.Path[1:], broken: in.Audio == "https://files.example/broken.mp3?sig=c2VjcmV0"})
 	f.answer(w, map[string]any{"id": "op-" + strconv.Itoa(len(f.ops)-1)})
 }
@@ -223,6 +226,7 @@ func openToy(spoil bug) Open {
 		if spoil.info != nil {
 			spoil.info(&info)
 		}
+		fake.free = !info.Uploads.Paid
 		return &Harness{
 			Driver: driver, Info: info, APIKey: toyKey, Charges: fake.billed, Settle: fake.settle,
 			Upload: func() *provider.Upload {
@@ -238,3 +242,13 @@ func openToy(spoil bug) Open {
 }
 
 func TestToyPasses(t *testing.T) { Run(t, openToy(bug{})) }
+
+// TestFreeToyPasses has the toy's uploads cost nothing, and its driver know it.
+func TestFreeToyPasses(t *testing.T) {
+	Run(t, openToy(bug{info: free, driver: uploading(func(ctx context.Context, d provider.Driver, r *provider.Upload) (*provider.Accepted, error) {
+		accepted, err := d.Upload(ctx, r)
+		return accepted, rest.Free(err)
+	})}))
+}
+
+func free(i *provider.Info) { i.Uploads.Paid = false }

@@ -22,6 +22,7 @@ type Wire struct {
 
 	mu       sync.Mutex
 	trouble  *trouble
+	spared   int           // requests that still pass before there is trouble
 	submits  int           // requests that arrived and were neither GET nor HEAD
 	trips    int           // requests that passed through Client
 	arrived  int           // requests that arrived
@@ -70,6 +71,10 @@ func (w *Wire) serve(rw http.ResponseWriter, r *http.Request) {
 		w.submits++
 	}
 	tr := w.trouble
+	if r.Header.Get(sparedHeader) != "" {
+		tr = nil
+		r.Header.Del(sparedHeader)
+	}
 	w.mu.Unlock()
 	if tr == nil || tr.answer == nil {
 		w.fake.ServeHTTP(rw, r)
@@ -78,17 +83,24 @@ func (w *Wire) serve(rw http.ResponseWriter, r *http.Request) {
 	tr.answer(w, rw, r)
 }
 
+// sparedHeader marks a request that passes although there is trouble.
+const sparedHeader = "X-Drivertest-Spared"
+
 // during runs one call of the driver while there is trouble.
-func (w *Wire) during(tr trouble, call func()) {
-	w.set(&tr)
-	defer w.set(nil)
+func (w *Wire) during(tr trouble, call func()) { w.after(0, tr, call) }
+
+// after runs one call of the driver whose first requests pass, and whose others
+// meet trouble.
+func (w *Wire) after(spared int, tr trouble, call func()) {
+	w.set(&tr, spared)
+	defer w.set(nil, 0)
 	call()
 }
 
-func (w *Wire) set(tr *trouble) {
+func (w *Wire) set(tr *trouble, spared int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.trouble = tr
+	w.trouble, w.spared = tr, spared
 }
 
 // counts is what has passed.
@@ -118,7 +130,13 @@ func (s trips) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.w.mu.Lock()
 	s.w.trips++
 	transport := s.w.transport
-	if s.w.trouble != nil && s.w.trouble.refused {
+	switch {
+	case s.w.trouble == nil:
+	case s.w.spared > 0:
+		s.w.spared--
+		r = r.Clone(r.Context())
+		r.Header.Set(sparedHeader, "1")
+	case s.w.trouble.refused:
 		transport = s.w.closed
 	}
 	s.w.mu.Unlock()
