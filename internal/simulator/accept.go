@@ -55,6 +55,10 @@ func (c *call) provider() string {
 	return name
 }
 
+// incidental are the fields of any provider's body that two submissions of one
+// job may differ in: where the audio lies, and where to be called back.
+var incidental = []string{"audioUrl", "audio_url", "sessionId", "uploadUrl", "upload_url", "callBackUrl", "notify_hook"}
+
 // accept charges for an operation and starts it, or gives a refusal. This is the
 // moment of truth: from here on the credits are gone, whatever the client gets
 // to hear.
@@ -63,7 +67,7 @@ func (c *call) accept(o *operation, t Timing) *answer {
 	charge := Charge{
 		Provider: c.provider(), Account: c.account, UpstreamAccount: o.Upstream, Endpoint: c.name, SessionID: o.Session,
 		Credits: s.opts.price(c.name), AudioURL: o.AudioURL, AudioSHA256: o.SHA256,
-		ParamsHash: hashParams(c.name, c.body, "audioUrl", "audio_url", "sessionId", "uploadUrl", "upload_url", "callBackUrl"),
+		ParamsHash: hashParams(c.name, c.body, append(c.incidental, incidental...)...),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +89,7 @@ func (c *call) accept(o *operation, t Timing) *answer {
 		return &refused
 	}
 	if o.AudioURL != "" {
-		s.fetch.add(s.state, o)
+		s.fetch.add(download{state: s.state, operation: o})
 	}
 	s.announce(o)
 	return nil

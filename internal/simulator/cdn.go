@@ -171,9 +171,10 @@ func (m *meter) pass(p []byte) (int, error) {
 // serveCover draws a small gradient whose colours depend on the id.
 func (s *Simulator) serveCover(w http.ResponseWriter, r *http.Request, id string) {
 	s.mu.Lock()
-	_, known := s.state.clips[id]
+	_, made := s.state.clips[id]
+	_, uploaded := s.state.uploaded[id]
 	s.mu.Unlock()
-	if !known {
+	if !made && !uploaded {
 		http.Error(w, "NoSuchKey", http.StatusNotFound)
 		return
 	}

@@ -205,6 +205,8 @@ type Report struct {
 	// Accounts are in alphabetical order.
 	Accounts []Account `json:"accounts"`
 	Sessions int       `json:"sessions"`
+	// Uploads counts those of kkiai, each of which is one file.
+	Uploads int `json:"uploads"`
 	// Operations counts by status word.
 	Operations map[string]int `json:"operations"`
 	// Downloads counts sources not yet downloaded by the provider.
@@ -217,6 +219,8 @@ type Report struct {
 	Requests  map[string]uint64 `json:"requests"`
 	Fired     map[Kind]int      `json:"fired"`
 	Endpoints []string          `json:"endpoints"`
+	// Kkiai is what the seed and the options made of kkiai's open questions.
+	Kkiai Kkiai `json:"kkiai"`
 }
 
 func (s *Simulator) report() Report {
@@ -224,12 +228,13 @@ func (s *Simulator) report() Report {
 	r := Report{
 		Seed: s.opts.Seed, Downloads: s.fetch.pending(), Callbacks: s.courier.pending(), Faults: settings.Probabilities, Next: settings.Next,
 		Operations: map[string]int{}, Requests: map[string]uint64{}, Fired: map[Kind]int{}, Accounts: []Account{}, Endpoints: s.Endpoints(),
+		Kkiai: s.opts.Kkiai,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	s.advance(now)
-	r.StartedAt, r.Sessions = s.started, len(s.state.sessions)
+	r.StartedAt, r.Sessions, r.Uploads = s.started, len(s.state.sessions), len(s.state.uploads)
 	for _, a := range s.state.accounts {
 		r.Accounts = append(r.Accounts, Account{Name: a.Name, Credits: a.Credits})
 	}

@@ -35,7 +35,8 @@ const (
 	NoCredits Kind = "no_credits"
 	// Denied answers 401 although the key is good: not charged.
 	Denied Kind = "denied"
-	// OperationFailed accepts and charges; the operation ends as failed.
+	// OperationFailed accepts and charges; the operation ends as failed. What
+	// is free, such as examining an upload, fails likewise.
 	OperationFailed Kind = "operation_failed"
 	// OperationTimeout accepts and charges; the operation ends as timed out.
 	OperationTimeout Kind = "operation_timeout"
@@ -56,6 +57,12 @@ const (
 	CallbackReplayed Kind = "callback_replayed"
 	// CallbackStranger sends one about an unknown task first, signed well.
 	CallbackStranger Kind = "callback_stranger"
+	// TransferCut breaks the connection halfway through a transfer to the
+	// storage: nothing is stored.
+	TransferCut Kind = "transfer_cut"
+	// TicketExpired makes the storage say that a ticket has expired although it
+	// has not; the next request with it may do.
+	TicketExpired Kind = "ticket_expired"
 	// StatusError answers a status request with HTTP 500.
 	StatusError Kind = "status_error"
 	// CDNCut sends half of a result file and cuts the connection.
@@ -72,22 +79,25 @@ const (
 type class uint16
 
 const (
-	paid     class = 1 << iota // accepted requests cost credits
-	creates                    // free, and leaves something behind
-	status                     // asks about an operation
-	reads                      // any other free question
-	cdn                        // result files
-	calls                      // accepted requests are followed by callbacks
-	callback                   // the callbacks
+	paid      class = 1 << iota // accepted requests cost credits
+	creates                     // free, and leaves something behind
+	status                      // asks about an operation
+	reads                       // any other free question
+	cdn                         // result files
+	calls                       // accepted requests are followed by callbacks
+	callback                    // the callbacks
+	processes                   // free, and starts something that may fail
+	storage                     // transfers of files
 
 	submits = paid | creates
 	api     = submits | status | reads
 )
 
 var kinds = map[Kind]class{
-	DropBefore: api, Delay: api, RateLimited: api, Maintenance: api, Denied: api,
-	DropAfter: submits, ErrorAfter: submits, PageAfter: submits, TruncateAfter: submits,
-	NoCredits: paid, OperationFailed: paid, OperationTimeout: paid,
+	DropBefore: api | storage, Delay: api | storage, RateLimited: api, Maintenance: api, Denied: api,
+	DropAfter: submits | storage, ErrorAfter: submits | storage, PageAfter: submits, TruncateAfter: submits,
+	NoCredits: paid, OperationFailed: paid | processes, OperationTimeout: paid,
+	TransferCut: storage, TicketExpired: storage,
 	StatusError:   status,
 	CallbackEarly: calls,
 	CallbackLost:  callback, CallbackDoubled: callback, CallbackReordered: callback,
@@ -114,6 +124,7 @@ func Mild() Faults {
 		DropBefore: 0.01, DropAfter: 0.01, ErrorAfter: 0.004, PageAfter: 0.004, TruncateAfter: 0.004,
 		Delay: 0.01, RateLimited: 0.01, Maintenance: 0.002,
 		OperationFailed: 0.005, OperationTimeout: 0.002, StatusError: 0.01,
+		TransferCut: 0.01, TicketExpired: 0.005,
 		CallbackEarly: 0.01, CallbackLost: 0.01, CallbackDoubled: 0.01, CallbackReordered: 0.01,
 		CallbackForged: 0.005, CallbackReplayed: 0.005, CallbackStranger: 0.005,
 		CDNCut: 0.01, CDNMissing: 0.01, CDNSlow: 0.01, CDNPage: 0.002,

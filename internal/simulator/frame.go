@@ -28,6 +28,8 @@ type endpoint struct {
 	handle func(*call) answer
 	// fields are the body's known fields; nil for endpoints without a body.
 	fields []string
+	// bodyless endpoints know fields and do without them.
+	bodyless bool
 }
 
 // refusal is a reason not to serve a request, in no provider's words.
@@ -54,6 +56,9 @@ type call struct {
 	body    map[string]any
 	plan    plan
 	number  uint64
+	// incidental names more fields of the body that do not tell one job from
+	// another; see hashParams.
+	incidental []string
 }
 
 const maxBody = 1 << 20
@@ -62,12 +67,13 @@ const maxBody = 1 << 20
 func (s *Simulator) Endpoints() []string { return slices.Sorted(maps.Keys(s.classes)) }
 
 func (s *Simulator) route() {
-	for _, e := range mountsea() {
+	for _, e := range slices.Concat(mountsea(), kkiai()) {
 		s.classes[e.name] = e.class
 		s.mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, &e) })
 	}
 	s.classes[cdnEndpoint] = cdn
 	s.mux.HandleFunc("GET /cdn/{file}", s.serveFile)
+	s.routeKkiai()
 	s.routeControl()
 	s.mux.HandleFunc("/", s.serveNothing)
 }
@@ -233,7 +239,7 @@ var (
 // decode reads a JSON object and counts the fields that the documents do not
 // know. Endpoints without a body ignore what is sent.
 func (c *call) decode(body []byte) error {
-	if c.fields == nil {
+	if c.fields == nil || c.bodyless && len(body) == 0 {
 		return nil
 	}
 	media, _, err := mime.ParseMediaType(c.http.Header.Get("Content-Type"))

@@ -24,6 +24,7 @@ type event struct {
 	Account   *account   `json:"account,omitempty"`
 	Session   *session   `json:"session,omitempty"`
 	Playlist  *playlist  `json:"playlist,omitempty"`
+	Upload    *upload    `json:"upload,omitempty"`
 	Operation *operation `json:"operation,omitempty"`
 	Charge    *Charge    `json:"charge,omitempty"`
 	Source    *source    `json:"source,omitempty"`
@@ -36,6 +37,8 @@ type event struct {
 	Listed     *listed     `json:"listed,omitempty"`
 	Downloaded *downloaded `json:"downloaded,omitempty"`
 	Called     *called     `json:"called,omitempty"`
+	// Step is something that happened to an upload.
+	Step *uploadStep `json:"step,omitempty"`
 }
 
 // source is what the provider's own download of an audio URL came to.
@@ -77,6 +80,11 @@ func (st *state) apply(e *event) error {
 	case e.Playlist != nil:
 		st.made++
 		st.playlists[e.Playlist.ID] = e.Playlist
+	case e.Upload != nil:
+		st.made++
+		st.uploads[e.Upload.ID] = e.Upload
+	case e.Step != nil:
+		return st.step(e.Step, e.Time)
 	case e.Operation != nil && e.Charge != nil:
 		return st.accept(e.Operation, e.Charge)
 	case e.Listed != nil:

@@ -131,14 +131,7 @@ func (c *call) sessionStatus(in *session, now time.Time) answer {
 }
 
 func (c *call) operationStatus(o *operation, now time.Time) answer {
-	s := c.sim
-	s.polled(&o.lastPoll, now)
-	if o.ended && !o.seen.IsZero() {
-		s.conduct.PollsAfterEnd++
-	}
-	if o.ended && o.seen.IsZero() {
-		s.note(&event{Time: now, Seen: o.ID})
-	}
+	c.sim.asked(o, now)
 	a := statusAnswer{TaskID: o.ID, Status: o.stage(now), CreatedAt: stamp(o.Created)}
 	if o.ended {
 		a.FinishAt = stamp(o.finish)
@@ -204,6 +197,18 @@ func (o *operation) title() string {
 		return "Untitled"
 	}
 	return o.Title
+}
+
+// asked notes a question about an operation, whose answer shows the end if
+// there is one. The caller holds mu.
+func (s *Simulator) asked(o *operation, now time.Time) {
+	s.polled(&o.lastPoll, now)
+	if o.ended && !o.seen.IsZero() {
+		s.conduct.PollsAfterEnd++
+	}
+	if o.ended && o.seen.IsZero() {
+		s.note(&event{Time: now, Seen: o.ID})
+	}
 }
 
 // polled counts a question that came too soon after the last one. The caller

@@ -37,8 +37,8 @@ type Options struct {
 	UploadTime Timing
 	ExtendTime Timing
 	// Prices in credits by endpoint, where they differ from the defaults:
-	// "mountsea.upload" 2, "mountsea.item" 2, "mountsea.generate" 10. Credits
-	// are charged at acceptance.
+	// "mountsea.upload" 2, "mountsea.item" 2, "mountsea.generate" 10,
+	// "kkiai.submit" 10. Credits are charged at acceptance.
 	Prices map[string]int64
 	// RefundFailures gives the credits of failed and timed out operations
 	// back. The documents promise nothing, so the default is not to.
@@ -65,6 +65,8 @@ type Options struct {
 	// Empty: beside the Journal, so that a restarted simulator finds it, or a
 	// temporary directory without one.
 	Files string
+	// Kkiai settles what kkiai's documents leave open.
+	Kkiai Kkiai
 	// Callbacks says how KIE, its relatives and kkiai call back.
 	Callbacks CallbackOptions
 	// PublicURL is what result URLs begin with; empty takes the host that the
@@ -118,7 +120,7 @@ const (
 	assumedLength = 3 * time.Minute
 )
 
-var defaultPrices = map[string]int64{mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10}
+var defaultPrices = map[string]int64{mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10, kkiaiSubmit: 10}
 
 func (o Options) withDefaults() Options {
 	o.Credits = cmp.Or(o.Credits, lazyCredits)
@@ -151,7 +153,7 @@ func (o Options) check() error {
 	findings := []error{
 		o.UploadTime.check("UploadTime"), o.ExtendTime.check("ExtendTime"), o.Faults.check(),
 		o.checkPrices(), o.checkKeys(), o.checkNumbers(),
-		o.Callbacks.check(),
+		o.Callbacks.check(), o.Kkiai.check(),
 	}
 	if o.PublicURL != "" {
 		if u, err := url.Parse(o.PublicURL); err != nil || u.Host == "" {

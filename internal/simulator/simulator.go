@@ -11,6 +11,8 @@
 //
 //	/mountsea/...          MountSea's API: base URL http://HOST/mountsea
 //	/mountsea-credits/...  its credits host: http://HOST/mountsea-credits
+//	/kkiai/...             kkiai's API: base URL http://HOST/kkiai
+//	/s3/...                the storage that kkiai's uploads go through
 //	/cdn/...               result files of every provider
 //	/_sim/...              control: charges, verdict, state, faults, credits, reset
 //
@@ -76,10 +78,11 @@ func New(o Options) (*Simulator, error) {
 	if o.Seed == 0 {
 		o.Seed = randomSeed()
 	}
-	s := &Simulator{opts: o, dice: dice(o.Seed), mux: http.NewServeMux(), classes: map[string]class{}, webhooks: map[string]string{}}
+	s := &Simulator{opts: o, dice: dice(o.Seed), mux: http.NewServeMux(), classes: map[string]class{}, webhooks: map[string]string{}, announcers: map[string]*announcer{}}
 	for key, a := range o.Keys {
 		s.webhooks[a.nameFor(key)] = a.WebhookKey
 	}
+	s.opts.Kkiai = o.Kkiai.settled(s.dice)
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.fetch = newFetcher(s)
 	s.courier = newCourier(s)
@@ -124,11 +127,16 @@ func (s *Simulator) open() error {
 	for _, c := range s.state.charges {
 		switch o := s.state.operations[c.OperationID]; {
 		case o.source == sourceWaiting:
-			s.fetch.add(s.state, o)
+			s.fetch.add(download{state: s.state, operation: o})
 		case o.ended && o.Fate != succeeds:
 			s.refund(o, s.now())
 		}
 		s.announce(s.state.operations[c.OperationID])
+	}
+	for _, u := range s.state.uploads {
+		if u.finish != nil && u.found == nil {
+			s.fetch.add(download{state: s.state, upload: u})
+		}
 	}
 	return nil
 }

@@ -38,8 +38,11 @@ type fetcher struct {
 // download belongs to the state it was queued for: after a reset its result is
 // nobody's.
 type download struct {
-	state     *state
+	state *state
+	// Either an operation whose audio lies elsewhere, or an upload whose audio
+	// lies in the storage.
 	operation *operation
+	upload    *upload
 }
 
 func newFetcher(s *Simulator) *fetcher {
@@ -63,10 +66,10 @@ func (f *fetcher) wake() {
 	f.changed.Broadcast()
 }
 
-func (f *fetcher) add(st *state, o *operation) {
+func (f *fetcher) add(d download) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.queue = append(f.queue, download{st, o})
+	f.queue = append(f.queue, d)
 	f.changed.Broadcast()
 }
 
@@ -122,6 +125,10 @@ func (f *fetcher) next() (download, bool) {
 // download finds out what an operation's audio is and records it. A simulator
 // that closes meanwhile records nothing: the next start asks again.
 func (s *Simulator) download(d download) {
+	if d.upload != nil {
+		s.look(d)
+		return
+	}
 	s.mu.Lock()
 	address := d.operation.AudioURL
 	d.operation.source = sourceFetching

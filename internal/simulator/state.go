@@ -74,6 +74,8 @@ type operation struct {
 	ContinueAt *float64 `json:"continueAt,omitempty"`
 	Title      string   `json:"title,omitempty"`
 	Tags       string   `json:"tags,omitempty"`
+	Model      string   `json:"model,omitempty"`
+	Prompt     string   `json:"prompt,omitempty"`
 	// Tracks is how many clips a success has.
 	Tracks int `json:"tracks"`
 	// SHA256 and Length describe the source audio, when it is known.
@@ -112,6 +114,8 @@ type state struct {
 	accounts   map[string]*account
 	sessions   map[string]*session
 	playlists  map[string]*playlist
+	uploads    map[string]*upload
+	uploaded   map[string]*upload // by the clip that was made of it
 	operations map[string]*operation
 	clips      map[string]clipRef
 	charges    []Charge
@@ -122,6 +126,7 @@ type state struct {
 func newState() *state {
 	return &state{
 		accounts: map[string]*account{}, sessions: map[string]*session{}, playlists: map[string]*playlist{},
+		uploads: map[string]*upload{}, uploaded: map[string]*upload{},
 		operations: map[string]*operation{}, clips: map[string]clipRef{},
 	}
 }

@@ -37,7 +37,8 @@ type Verdict struct {
 
 	// Clean is true when nothing was paid twice, nothing that ended went
 	// unseen or unfetched, and no request broke a rule. Fast polls, refused
-	// requests and early downloads do not count: they cost nothing.
+	// requests, early downloads, expired tickets and repeated steps do not
+	// count: they cost nothing.
 	Clean bool `json:"clean"`
 }
 
@@ -73,6 +74,18 @@ type Conduct struct {
 	UnreachedCallbacks int `json:"unreachedCallbacks"`
 	RefusedCallbacks   int `json:"refusedCallbacks"`
 	AbandonedCallbacks int `json:"abandonedCallbacks"`
+	// LeakedKeys counts requests to the storage that carried an API key.
+	LeakedKeys int `json:"leakedKeys"`
+	// ChunkedBodies counts transfers without a length, which S3 refuses.
+	ChunkedBodies int `json:"chunkedBodies"`
+	// ForgedTickets counts transfers with a ticket that was changed or never
+	// given out, ExpiredTickets those that came too late.
+	ForgedTickets  int `json:"forgedTickets"`
+	ExpiredTickets int `json:"expiredTickets"`
+	// StepsOutOfOrder counts steps of an upload before the one they need was
+	// done, or after it made them pointless; RepeatedSteps those done before.
+	StepsOutOfOrder int `json:"stepsOutOfOrder"`
+	RepeatedSteps   int `json:"repeatedSteps"`
 	// BadRequests counts bodies refused for any reason.
 	BadRequests int `json:"badRequests"`
 	// MissingFields, UnknownFields and IgnoredFields count by
@@ -203,5 +216,6 @@ func (st *state) knownFailed(charge int, before time.Time) bool {
 func (v *Verdict) clean() bool {
 	paidInVain := v.ExtraCharges + v.UnseenResults + v.UnseenFailures + v.UnfetchedTracks
 	broken := v.Unauthenticated + v.WrongKey + v.WrongAccount + v.UnknownIDs + v.UnknownPaths + v.BadRequests
+	broken += v.LeakedKeys + v.ChunkedBodies + v.ForgedTickets + v.StepsOutOfOrder
 	return paidInVain == 0 && broken == 0 && len(v.UnknownFields) == 0
 }
