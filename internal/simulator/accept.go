@@ -73,6 +73,11 @@ func (c *call) accept(o *operation, t Timing) *answer {
 	defer s.mu.Unlock()
 	now := s.now()
 	s.advance(now)
+	if c.room != nil {
+		if refused := c.room(c, now); refused != nil {
+			return refused
+		}
+	}
 	charge.Before = s.state.accounts[c.account].Credits
 	charge.After = charge.Before - charge.Credits
 	if charge.After < 0 {
@@ -97,13 +102,22 @@ func (c *call) accept(o *operation, t Timing) *answer {
 
 // foretell decides how an operation ends, as far as that is a matter of faults.
 func (c *call) foretell(o *operation) {
-	struck := c.plan.first(OperationFailed, OperationTimeout)
+	if o.Vanished = c.plan.has(ResultsVanish); o.Vanished {
+		c.sim.fired[ResultsVanish]++
+	}
+	struck := c.plan.first(OperationFailed, OperationTimeout, OperationRefunded, OperationMatched, OperationSensitive)
 	switch struck {
 	default:
 		if o.Fate == "" {
 			o.Fate = succeeds
 		}
 		return
+	case OperationRefunded:
+		o.Fate, o.FailCode = fails, codeRefunded
+	case OperationMatched:
+		o.Fate, o.FailCode = fails, codeMatched
+	case OperationSensitive:
+		o.Fate, o.FailCode = fails, codeCopyrighted
 	case OperationFailed:
 		o.Fate, o.FailCode, o.Reason = fails, codeGeneration, "Upstream processing failed."
 	case OperationTimeout:

@@ -36,9 +36,10 @@ func (s *Simulator) serveFile(w http.ResponseWriter, r *http.Request) {
 		s.serveCover(w, r, strings.TrimPrefix(id, "image_"))
 		return
 	}
-	id, is := strings.CutSuffix(name, ".mp3")
-	p, found := s.publish(id)
-	if !is || !found || p.plan.has(CDNMissing) {
+	// A name without a suffix is the live stream of a track.
+	id, whole := strings.CutSuffix(name, ".mp3")
+	p, found := s.publish(id, !whole)
+	if !found || p.plan.has(CDNMissing) {
 		http.Error(w, "NoSuchKey", http.StatusNotFound)
 		return
 	}
@@ -50,7 +51,7 @@ func (s *Simulator) serveFile(w http.ResponseWriter, r *http.Request) {
 }
 
 // publish finds a finished or streaming track and plans the request's faults.
-func (s *Simulator) publish(id string) (published, bool) {
+func (s *Simulator) publish(id string, live bool) (published, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -62,12 +63,19 @@ func (s *Simulator) publish(id string) (published, bool) {
 		return published{}, false
 	}
 	o := ref.made
-	partial := !o.ended && o.stage(now) == "stream"
-	if !o.ended || o.Fate != succeeds {
+	whole := o.finished(ref.index, now)
+	partial := live && whole || !whole && o.streams(now)
+	switch {
+	case o.Vanished:
+		return published{}, false
+	case o.expired(s, now):
+		s.conduct.ExpiredResults++
+		return published{}, false
+	case !whole && !live:
 		s.conduct.EarlyDownloads++
-		if !partial {
-			return published{}, false
-		}
+	}
+	if !whole && !partial {
+		return published{}, false
 	}
 	p := s.planned(cdnEndpoint)
 	if o.attempts[ref.index]++; o.attempts[ref.index] > 1 {
@@ -76,8 +84,12 @@ func (s *Simulator) publish(id string) (published, bool) {
 	for _, k := range p {
 		s.fired[k]++ // each of them has its effect, or one that hides it
 	}
+	frames := s.framesOf(o, ref.index)
+	if !whole {
+		frames /= 2
+	}
 	return published{
-		id: id, title: o.title(), frames: s.framesOf(o, ref.index), created: o.Created,
+		id: id, title: o.title(), frames: frames, created: o.Created,
 		operation: o.ID, index: ref.index, state: s.state, partial: partial, plan: p,
 	}, true
 }
@@ -87,7 +99,7 @@ func (s *Simulator) serveTrack(w http.ResponseWriter, r *http.Request, p publish
 	if p.partial {
 		// No length, no ETag, no ranges: what a live stream offers. A client
 		// that keeps this as the result has half a song.
-		_, _ = io.Copy(w, newTrack(p.id, p.title, p.frames/2))
+		_, _ = io.Copy(w, newTrack(p.id, p.title, p.frames))
 		return
 	}
 	w.Header().Set("ETag", etag(p.id, p.frames))

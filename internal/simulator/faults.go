@@ -40,6 +40,16 @@ const (
 	OperationFailed Kind = "operation_failed"
 	// OperationTimeout accepts and charges; the operation ends as timed out.
 	OperationTimeout Kind = "operation_timeout"
+	// OperationRefunded accepts and charges; the operation fails with code 531
+	// and gives the credits back.
+	OperationRefunded Kind = "operation_refunded"
+	// OperationMatched accepts and charges; the audio matches existing work.
+	OperationMatched Kind = "operation_matched"
+	// OperationSensitive accepts and charges; the words are refused.
+	OperationSensitive Kind = "operation_sensitive"
+	// ResultsVanish accepts, charges and succeeds; the result files are never
+	// there.
+	ResultsVanish Kind = "results_vanish"
 	// CallbackEarly sends the first callback of an operation before the request
 	// that starts it is answered, where that callback is not the last.
 	CallbackEarly Kind = "callback_early"
@@ -88,6 +98,7 @@ const (
 	callback                    // the callbacks
 	processes                   // free, and starts something that may fail
 	storage                     // transfers of files
+	songs                       // operations that may fail in the ways of KIE
 
 	submits = paid | creates
 	api     = submits | status | reads
@@ -98,7 +109,8 @@ var kinds = map[Kind]class{
 	DropAfter: submits | storage, ErrorAfter: submits | storage, PageAfter: submits, TruncateAfter: submits,
 	NoCredits: paid, OperationFailed: paid | processes, OperationTimeout: paid,
 	TransferCut: storage, TicketExpired: storage,
-	StatusError:   status,
+	StatusError:       status,
+	OperationRefunded: songs, OperationMatched: songs, OperationSensitive: songs, ResultsVanish: paid,
 	CallbackEarly: calls,
 	CallbackLost:  callback, CallbackDoubled: callback, CallbackReordered: callback,
 	CallbackForged: callback, CallbackReplayed: callback, CallbackStranger: callback,
@@ -125,6 +137,7 @@ func Mild() Faults {
 		Delay: 0.01, RateLimited: 0.01, Maintenance: 0.002,
 		OperationFailed: 0.005, OperationTimeout: 0.002, StatusError: 0.01,
 		TransferCut: 0.01, TicketExpired: 0.005,
+		OperationRefunded: 0.002, OperationMatched: 0.001, OperationSensitive: 0.001,
 		CallbackEarly: 0.01, CallbackLost: 0.01, CallbackDoubled: 0.01, CallbackReordered: 0.01,
 		CallbackForged: 0.005, CallbackReplayed: 0.005, CallbackStranger: 0.005,
 		CDNCut: 0.01, CDNMissing: 0.01, CDNSlow: 0.01, CDNPage: 0.002,

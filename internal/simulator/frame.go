@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -28,6 +29,14 @@ type endpoint struct {
 	handle func(*call) answer
 	// fields are the body's known fields; nil for endpoints without a body.
 	fields []string
+	// stream leaves the body to handle; other bodies are read first, up to most
+	// bytes (maxBody).
+	stream bool
+	most   int64
+	// gate answers what never reaches the provider; true means it did.
+	gate func(*Simulator, http.ResponseWriter, *http.Request) bool
+	// room refuses an operation for which there is no place; see accept.
+	room func(*call, time.Time) *answer
 	// bodyless endpoints know fields and do without them.
 	bodyless bool
 }
@@ -44,6 +53,7 @@ type answer struct {
 	status    int
 	body      []byte
 	changed   bool
+	limited   bool   // refused for a limit, which ends by waiting
 	operation string // the id of the operation that the request started
 }
 
@@ -67,12 +77,13 @@ const maxBody = 1 << 20
 func (s *Simulator) Endpoints() []string { return slices.Sorted(maps.Keys(s.classes)) }
 
 func (s *Simulator) route() {
-	for _, e := range slices.Concat(mountsea(), kkiai()) {
+	for _, e := range slices.Concat(mountsea(), kie(), kkiai()) {
 		s.classes[e.name] = e.class
 		s.mux.HandleFunc(e.pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, &e) })
 	}
 	s.classes[cdnEndpoint] = cdn
 	s.mux.HandleFunc("GET /cdn/{file}", s.serveFile)
+	s.routeKIE()
 	s.routeKkiai()
 	s.routeControl()
 	s.mux.HandleFunc("/", s.serveNothing)
@@ -93,8 +104,11 @@ func (s *Simulator) count(change func(*Conduct)) {
 // serve takes a request through faults, authentication, the handler and the
 // faults that spoil an answer.
 func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
+	if e.gate != nil && e.gate(s, w, r) {
+		return
+	}
 	c := s.begin(r, e)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := e.read(w, r)
 	if err != nil {
 		write(w, e.refuse(s, refusal{status: http.StatusRequestEntityTooLarge, detail: "request entity too large"}))
 		return
@@ -104,7 +118,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 		return
 	}
 	a := c.answer(body)
-	if a.status == http.StatusTooManyRequests {
+	if a.limited && a.status != http.StatusOK {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.opts.RetryAfter/time.Second)))
 	}
 	spoiled := Kind("")
@@ -116,6 +130,13 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 		s.announceEarly(c, a.operation)
 	}
 	c.write(w, a, spoiled)
+}
+
+func (e *endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if e.stream {
+		return nil, nil
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, cmp.Or(e.most, maxBody)))
 }
 
 func (s *Simulator) begin(r *http.Request, e *endpoint) *call {
@@ -184,7 +205,9 @@ const statusMaintenance = 455
 
 // no refuses in the provider's words.
 func (c *call) no(status int, detail string) answer {
-	return c.refuse(c.sim, refusal{status: status, detail: detail})
+	a := c.refuse(c.sim, refusal{status: status, detail: detail})
+	a.limited = status == http.StatusTooManyRequests
+	return a
 }
 
 // bad refuses a body.

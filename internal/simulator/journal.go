@@ -37,6 +37,7 @@ type event struct {
 	Listed     *listed     `json:"listed,omitempty"`
 	Downloaded *downloaded `json:"downloaded,omitempty"`
 	Called     *called     `json:"called,omitempty"`
+	Staged     *stagedFile `json:"staged,omitempty"`
 	// Step is something that happened to an upload.
 	Step *uploadStep `json:"step,omitempty"`
 }
@@ -85,6 +86,9 @@ func (st *state) apply(e *event) error {
 		st.uploads[e.Upload.ID] = e.Upload
 	case e.Step != nil:
 		return st.step(e.Step, e.Time)
+	case e.Staged != nil:
+		st.made++
+		st.stage(e.Staged)
 	case e.Operation != nil && e.Charge != nil:
 		return st.accept(e.Operation, e.Charge)
 	case e.Listed != nil:
@@ -151,6 +155,7 @@ func (st *state) accept(o *operation, c *Charge) error {
 	o.charge = len(st.charges)
 	st.charges = append(st.charges, *c)
 	st.operations[o.ID] = o
+	st.running[o.Provider+"/"+o.Account]++
 	for i := range o.Tracks {
 		st.clips[o.clip(i)] = clipRef{o, i}
 	}

@@ -22,6 +22,9 @@ type stageUntil struct {
 // stage names what an operation is doing at a time. Words never go backwards:
 // while the source is being downloaded nothing runs far ahead of it.
 func (o *operation) stage(now time.Time) string {
+	if d := dialects[o.Provider]; d != nil {
+		return d.songStage(o, now)
+	}
 	if o.ended {
 		return string(o.Fate)
 	}
@@ -105,7 +108,7 @@ func mountseaDoStatus(c *call) answer {
 	if in := s.state.sessions[id]; in != nil && c.owns(in.Account) {
 		return c.sessionStatus(in, now)
 	}
-	if o := s.state.operations[id]; o != nil && c.owns(o.Account) {
+	if o := s.state.operations[id]; o != nil && o.Provider == c.provider() && c.owns(o.Account) {
 		return c.operationStatus(o, now)
 	}
 	if s.state.sessions[id] == nil && s.state.operations[id] == nil {

@@ -38,7 +38,8 @@ type Options struct {
 	ExtendTime Timing
 	// Prices in credits by endpoint, where they differ from the defaults:
 	// "mountsea.upload" 2, "mountsea.item" 2, "mountsea.generate" 10,
-	// "kkiai.submit" 10. Credits are charged at acceptance.
+	// "kkiai.submit" 10, "kie.extend", "kie.create", "apikley.extend" and
+	// "sunoapi.extend" 12. Credits are charged at acceptance.
 	Prices map[string]int64
 	// RefundFailures gives the credits of failed and timed out operations
 	// back. The documents promise nothing, so the default is not to.
@@ -65,6 +66,9 @@ type Options struct {
 	// Empty: beside the Journal, so that a restarted simulator finds it, or a
 	// temporary directory without one.
 	Files string
+	// KIE settles what the documents of KIE, Apikley and sunoapi.org leave open,
+	// and holds their limits.
+	KIE KIE
 	// Kkiai settles what kkiai's documents leave open.
 	Kkiai Kkiai
 	// Callbacks says how KIE, its relatives and kkiai call back.
@@ -120,7 +124,9 @@ const (
 	assumedLength = 3 * time.Minute
 )
 
-var defaultPrices = map[string]int64{mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10, kkiaiSubmit: 10}
+var defaultPrices = map[string]int64{mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10, kkiaiSubmit: 10,
+	"kie.extend": 12, "kie.create": 12, "apikley.extend": 12, "sunoapi.extend": 12,
+}
 
 func (o Options) withDefaults() Options {
 	o.Credits = cmp.Or(o.Credits, lazyCredits)
@@ -135,6 +141,7 @@ func (o Options) withDefaults() Options {
 	if o.Files == "" && o.Journal != "" {
 		o.Files = o.Journal + ".files"
 	}
+	o.KIE = o.KIE.withDefaults()
 	o.Callbacks = o.Callbacks.withDefaults()
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	if o.Log == nil {
@@ -153,7 +160,7 @@ func (o Options) check() error {
 	findings := []error{
 		o.UploadTime.check("UploadTime"), o.ExtendTime.check("ExtendTime"), o.Faults.check(),
 		o.checkPrices(), o.checkKeys(), o.checkNumbers(),
-		o.Callbacks.check(), o.Kkiai.check(),
+		o.KIE.check(), o.Callbacks.check(), o.Kkiai.check(),
 	}
 	if o.PublicURL != "" {
 		if u, err := url.Parse(o.PublicURL); err != nil || u.Host == "" {

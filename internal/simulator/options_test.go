@@ -84,7 +84,8 @@ func TestMildIsValidAndKindsAreNamed(t *testing.T) {
 	want := []simulator.Kind{
 		"callback_doubled", "callback_early", "callback_forged", "callback_lost", "callback_reordered", "callback_replayed", "callback_stranger",
 		"cdn_cut", "cdn_missing", "cdn_page", "cdn_slow", "delay", "denied", "drop_after", "drop_before", "error_after", "maintenance",
-		"no_credits", "operation_failed", "operation_timeout", "page_after", "rate_limited", "status_error", "ticket_expired", "transfer_cut", "truncate_after",
+		"no_credits", "operation_failed", "operation_matched", "operation_refunded", "operation_sensitive", "operation_timeout",
+		"page_after", "rate_limited", "results_vanish", "status_error", "ticket_expired", "transfer_cut", "truncate_after",
 	}
 	if diff := cmp.Diff(want, simulator.Kinds()); diff != "" {
 		t.Errorf("kinds (-want +got):\n%s", diff)

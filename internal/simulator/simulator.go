@@ -11,6 +11,10 @@
 //
 //	/mountsea/...          MountSea's API: base URL http://HOST/mountsea
 //	/mountsea-credits/...  its credits host: http://HOST/mountsea-credits
+//	/kie/...               KIE's API: base URL http://HOST/kie
+//	/kie-staging/...       its staging host, and the files on it
+//	/apikley/...           Apikley's API: base URL http://HOST/apikley
+//	/sunoapi/...           sunoapi.org's API, its staging host at /sunoapi-staging/
 //	/kkiai/...             kkiai's API: base URL http://HOST/kkiai
 //	/s3/...                the storage that kkiai's uploads go through
 //	/cdn/...               result files of every provider
@@ -209,7 +213,7 @@ func (s *Simulator) advance(now time.Time) {
 }
 
 func (s *Simulator) refund(o *operation, now time.Time) {
-	if s.opts.RefundFailures && !s.state.charges[o.charge].Refunded {
+	if (s.opts.RefundFailures || o.FailCode == codeRefunded) && !s.state.charges[o.charge].Refunded {
 		s.note(&event{Time: now, Refund: o.ID})
 	}
 }

@@ -17,6 +17,7 @@ const (
 	codeOutOfRange = 4003
 	codeNoClip     = 4004
 	codeMixedClips = 4005
+	codeTooLong    = 4006
 	codeGeneration = 5001
 	codeTimeout    = 5004
 )
@@ -145,6 +146,9 @@ func (s *Simulator) download(d download) {
 	}
 	if at := d.operation.ContinueAt; found.FailCode == 0 && at != nil && *at >= found.Length.Seconds() {
 		found.FailCode, found.Reason = codeOutOfRange, "continue_at is beyond the end of the audio."
+	}
+	if most := d.operation.longest(); found.FailCode == 0 && most > 0 && found.Length > most && !s.opts.NoFetch {
+		found.FailCode, found.Reason = codeTooLong, "The audio is too long."
 	}
 	now := s.now()
 	s.advance(now)

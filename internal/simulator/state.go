@@ -76,6 +76,13 @@ type operation struct {
 	Tags       string   `json:"tags,omitempty"`
 	Model      string   `json:"model,omitempty"`
 	Prompt     string   `json:"prompt,omitempty"`
+	// Param is the request as the client sent it, for providers that show it.
+	Param string `json:"param,omitempty"`
+	// Unified marks what came over KIE's newer route: the older one does not
+	// know it.
+	Unified bool `json:"unified,omitempty"`
+	// Vanished marks results that a fault takes away once they are there.
+	Vanished bool `json:"vanished,omitempty"`
 	// Tracks is how many clips a success has.
 	Tracks int `json:"tracks"`
 	// SHA256 and Length describe the source audio, when it is known.
@@ -96,6 +103,7 @@ type operation struct {
 	lastPoll   time.Time
 	called     []string // the announcements that are over
 	deaf       bool     // the last of them could not be delivered
+	polls      window
 }
 
 // clip names the i-th clip of an operation.
@@ -121,13 +129,20 @@ type state struct {
 	charges    []Charge
 	due        dueHeap
 	made       uint64 // ids drawn so far
+	// staged are the files on staging hosts, by path; see stagedFile.
+	staged map[string]*stagedFile
+	// running counts operations without an end, by provider and account, and
+	// windows remembers when an account asked for what.
+	running map[string]int
+	windows map[string]*window
 }
 
 func newState() *state {
 	return &state{
 		accounts: map[string]*account{}, sessions: map[string]*session{}, playlists: map[string]*playlist{},
 		uploads: map[string]*upload{}, uploaded: map[string]*upload{},
-		operations: map[string]*operation{}, clips: map[string]clipRef{},
+		operations: map[string]*operation{}, clips: map[string]clipRef{}, staged: map[string]*stagedFile{},
+		running: map[string]int{}, windows: map[string]*window{},
 	}
 }
 
@@ -140,6 +155,7 @@ func (st *state) advance(now time.Time) []*operation {
 		o := st.due[0]
 		heap.Pop(&st.due)
 		o.ended = true
+		st.running[o.Provider+"/"+o.Account]--
 		if o.Fate != succeeds {
 			lost = append(lost, o)
 			continue

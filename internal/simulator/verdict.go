@@ -74,6 +74,20 @@ type Conduct struct {
 	UnreachedCallbacks int `json:"unreachedCallbacks"`
 	RefusedCallbacks   int `json:"refusedCallbacks"`
 	AbandonedCallbacks int `json:"abandonedCallbacks"`
+	// OverLimit counts requests beyond a documented limit: operations started,
+	// operations running, questions per second.
+	OverLimit int `json:"overLimit"`
+	// BlockedAgents counts requests to a staging host that did not name a
+	// proper User-Agent.
+	BlockedAgents int `json:"blockedAgents"`
+	// UnreachableAudio counts addresses that could not be downloaded while the
+	// client waited, ExpiredFiles requests for staged files after their time,
+	// ExpiredResults those for results, and OverwrittenFiles staged files that
+	// took the place of others.
+	UnreachableAudio int `json:"unreachableAudio"`
+	ExpiredFiles     int `json:"expiredFiles"`
+	ExpiredResults   int `json:"expiredResults"`
+	OverwrittenFiles int `json:"overwrittenFiles"`
 	// LeakedKeys counts requests to the storage that carried an API key.
 	LeakedKeys int `json:"leakedKeys"`
 	// ChunkedBodies counts transfers without a length, which S3 refuses.
@@ -216,6 +230,7 @@ func (st *state) knownFailed(charge int, before time.Time) bool {
 func (v *Verdict) clean() bool {
 	paidInVain := v.ExtraCharges + v.UnseenResults + v.UnseenFailures + v.UnfetchedTracks
 	broken := v.Unauthenticated + v.WrongKey + v.WrongAccount + v.UnknownIDs + v.UnknownPaths + v.BadRequests
+	broken += v.BlockedAgents + v.ExpiredFiles + v.OverLimit
 	broken += v.LeakedKeys + v.ChunkedBodies + v.ForgedTickets + v.StepsOutOfOrder
 	return paidInVain == 0 && broken == 0 && len(v.UnknownFields) == 0
 }
