@@ -1,0 +1,93 @@
+//go:build unix
+
+// Package e2e holds whole-system tests: real processes of the segue binary, a
+// real redis-server, the simulated provider as a process of its own, real audio
+// files, and real signals.
+//
+// The tests know what a user knows: the command line, the configuration file,
+// HTTP, and the files that are left behind. What a session should have come to is
+// computed from the provider's own books, never from Segue's.
+package e2e_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"testing"
+	"time"
+)
+
+// buildDir is where this run's binaries are.
+var buildDir string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "segue-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	buildDir = dir
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	return code
+}
+
+// underTest gives the path of the program under test, built once. When the tests run
+// under the race detector, so does the program, and a race fails the test.
+var underTest = sync.OnceValues(func() (string, error) { return build(underRace()) })
+
+// asShipped is the program as it is shipped, for what measures or is large.
+var asShipped = sync.OnceValues(func() (string, error) {
+	if !underRace() {
+		return underTest()
+	}
+	return build(false)
+})
+
+func build(race bool) (string, error) {
+	path := filepath.Join(buildDir, fmt.Sprintf("segue-race-%t", race))
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "build", fmt.Sprintf("-race=%t", race), "-o", path, "github.com/segue-audio/segue/cmd/segue")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// underRace says whether this test binary was built with -race.
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+}
+
+// program is underTest for tests.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := underTest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,158 @@
+//go:build unix
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/segue-audio/segue/internal/simulator"
+)
+
+// TestResume interrupts segue run on its embedded Redis in the middle, by Ctrl-C
+// and as a crash does, and gives the same command again. It goes on where it was,
+// pays for nothing twice, and no redis-server is left behind.
+func TestResume(t *testing.T) {
+	needsRedisServer(t)
+	for _, tt := range []struct {
+		name      string
+		interrupt func(*process)
+		code      int
+		says      string
+	}{
+		{"Ctrl-C", (*process).interrupt, 130, "segue: stopped; nothing is lost"},
+		{"SIGKILL", (*process).kill, -1, ""}, // killed by a signal: no exit code
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := onEmbedded(t, program(t), "--extend-time", "2s")
+			s.provider.faults(simulator.Faults{simulator.Delay: 0.25})
+			songs := mixed(t, t.TempDir(), 12)
+			first := s.see(songs)
+			s.provider.awaitExtends(len(songs), 3)
+			server := s.redisServer()
+			tt.interrupt(first)
+			if code := first.wait(drain); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			if !strings.Contains(first.stderr.String(), tt.says) {
+				t.Errorf("stderr does not say %q:\n%s", tt.says, first.stderr)
+			}
+			if got := len(s.provider.charges()); got >= 24 {
+				t.Fatalf("%d charges when it ended: it was not interrupted in the middle", got)
+			}
+			server.awaitEnd()
+
+			st, resumed := s.seeOn(songs)
+			fulfilled(t, s.provider, songs, st)
+			archived(t, s.provider, filepath.Join(s.dir, "archive"), st)
+			for _, p := range resumed {
+				if want := "going on with session " + st.SessionID; !strings.Contains(p.stderr, want) {
+					t.Errorf("stderr does not say %q:\n%s", want, p.stderr)
+				}
+			}
+			server.awaitEnd()
+		})
+	}
+}
+
+// awaitExtends waits until the provider has all uploads and a number of extensions
+// has begun. Until it has the uploads, it needs the very process that the test is
+// about to end: only that one serves the files.
+func (p *provider) awaitExtends(uploads, extends int) {
+	p.t.Helper()
+	what := fmt.Sprintf("%d uploads and %d extensions", uploads, extends)
+	eventually(p.t, 2*time.Minute, what, func() bool {
+		count := map[string]int{}
+		for _, c := range p.charges() {
+			count[c.Endpoint]++
+		}
+		return count["mountsea.item"] == uploads && count["mountsea.generate"] >= extends && p.state().Downloads == 0
+	})
+}
+
+// command is the command that is given again and again.
+func (s *system) command(songs []song) []string {
+	return append([]string{"run", "--provider", "mountsea", "--extend", "--continue-at", "-1", "--json"}, paths(songs)...)
+}
+
+// see starts segue run in a process group, as a shell does.
+func (s *system) see(songs []song) *process {
+	s.t.Helper()
+	l := s.launch("segue run", s.command(songs)...)
+	l.group = true
+	return start(s.t, l)
+}
+
+// seeOn gives the command again until everything has succeeded, and decides about
+// what is held as the operator does.
+func (s *system) seeOn(songs []song) (*status, []output) {
+	s.t.Helper()
+	var all []output
+	for range 3 {
+		out := s.run(3*time.Minute, s.command(songs)...)
+		all = append(all, out)
+		if out.code != 0 && out.code != 8 {
+			s.t.Fatalf("the same command again: exit code %d, want 0 or 8 (held)\n%s", out.code, out.stderr)
+		}
+		st := decode(s.t, out.stdout)
+		if out.code == 0 {
+			return st, all
+		}
+		s.resolve(st.held())
+	}
+	s.t.Fatal("items are held again after each was decided about")
+	return nil, nil
+}
+
+// redisProcess is the redis-server of an embedded Redis.
+type redisProcess struct {
+	t      testing.TB
+	pid    int
+	socket string
+}
+
+// redisServer finds the embedded server that is running, by the file that names it.
+func (s *system) redisServer() redisProcess {
+	s.t.Helper()
+	var r struct {
+		PID    int    `json:"pid"`
+		Socket string `json:"socket"`
+	}
+	text, err := os.ReadFile(filepath.Join(s.dir, "state", "redis", "server.lock"))
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil || r.PID == 0 {
+		s.t.Fatalf("which redis-server runs: %v, %q", err, text)
+	}
+	server := redisProcess{s.t, r.PID, r.Socket}
+	if !server.lives() {
+		s.t.Fatalf("redis-server %+v does not run", r)
+	}
+	return server
+}
+
+// lives says whether the process is there and is no zombie, which nobody may be
+// there to reap.
+func (r redisProcess) lives() bool {
+	if runtime.GOOS != "linux" {
+		return syscall.Kill(r.pid, 0) == nil
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", r.pid))
+	return err == nil && strings.Contains(string(line), "redis-server")
+}
+
+// awaitEnd waits until the server is gone. Only Linux ends it with a parent that
+// was killed; elsewhere the next command does.
+func (r redisProcess) awaitEnd() {
+	r.t.Helper()
+	eventually(r.t, 20*time.Second, fmt.Sprintf("redis-server (pid %d) has ended", r.pid), func() bool { return !r.lives() })
+}
