@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/enqueue/internal/workertest"
 	"github.com/segue-audio/segue/internal/redistest"
 	"github.com/segue-audio/segue/internal/session"
 )
@@ -96,6 +98,26 @@ func TestKeyIsOneSession(t *testing.T) {
 }
 
 func TestSubmittingWhatIsOverStartsNothing(t *testing.T) {
+	rdb, _ := redistest.Mini(t)
+	client := enqueue.NewFromRedis(rdb)
+	order := enqueue.Session{Provider: "sim", Items: songs(2), Key: "order-1"}
+	id := submit(t, client, order).SessionID
+	worker := workertest.New(t, rdb)
+	worker.Upload(id, 0, "a", 1)
+	worker.Upload(id, 1, "b", 1)
+	// By now the queue has forgotten the tasks, and would take them again.
+	if _, err := asynq.NewInspectorFromRedisClient(rdb).DeleteAllPendingTasks("upload"); err != nil {
+		t.Fatal(err)
+	}
+	if again := submit(t, client, order); again.SessionID != id || !again.Existed {
+		t.Errorf("Submit of what is over = %+v; want session %s", again, id)
+	}
+	if got := queued(t, rdb, "upload"); got != 0 {
+		t.Errorf("%d upload tasks after it, want none", got)
+	}
+}
+
+func TestSubmittingWhatWasCanceled(t *testing.T) {
 	rdb, _ := redistest.Mini(t)
 	client := enqueue.NewFromRedis(rdb)
 	order := enqueue.Session{Provider: "sim", Items: songs(2), Key: "order-1"}

@@ -3,6 +3,7 @@ package enqueue_test
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,17 @@ func asking(t *testing.T, rdb redis.UniversalClient) (*enqueue.Client, <-chan st
 	var once sync.Once
 	hook := &ear{func(string) { once.Do(func() { close(asked) }) }}
 	return enqueue.NewFromRedis(hooked(t, rdb, hook)), asked
+}
+
+// silence is a Redis that lets every deadline pass, which go-redis reports as its
+// connection's own.
+type silence struct{ ear }
+
+func (s *silence) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, _ []redis.Cmder) error {
+		<-ctx.Done()
+		return os.ErrDeadlineExceeded
+	}
 }
 
 func TestWaitReturnsWhenNothingMovesByItself(t *testing.T) {
@@ -70,6 +82,13 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		hook := &ear{func(string) { cancel() }}
 		if _, err := enqueue.NewFromRedis(hooked(t, rdb, hook)).Wait(ctx, id); !errors.Is(err, context.Canceled) {
 			t.Errorf("Wait = %v; want context.Canceled", err)
+		}
+	})
+	t.Run("by its deadline while Redis is silent", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := enqueue.NewFromRedis(hooked(t, rdb, &silence{})).Wait(ctx, id); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, enqueue.ErrUnavailable) {
+			t.Errorf("Wait = %v; want context.DeadlineExceeded and not ErrUnavailable", err)
 		}
 	})
 	t.Run("by its deadline", func(t *testing.T) {
