@@ -91,9 +91,6 @@ func run(ctx context.Context, env environment) int {
 	a := &app{environment: env, providers: all.Providers()}
 	root := a.root()
 	root.SetArgs(env.args)
-	root.SetIn(env.stdin)
-	root.SetOut(env.stdout)
-	root.SetErr(env.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -197,6 +194,9 @@ held, 130 interrupted.`,
 		Args: subcommand,
 		RunE: help,
 	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &failure{exitUsage, err, cmd.CommandPath() + " --help"}
 	})
@@ -217,7 +217,8 @@ held, 130 interrupted.`,
 		a.workerCommand(), a.serveCommand(), a.upCommand(), a.simCommand(),
 		a.configCommand(), a.versionCommand(),
 	)
-	// cobra would add its completion command later, out of wrapArgs' sight.
+	// cobra would add its completion command later, out of wrapArgs' sight; it keeps
+	// the output that it finds.
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
