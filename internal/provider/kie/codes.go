@@ -59,6 +59,14 @@ func familyRefusals() rest.Table {
 	return t
 }
 
+// questionRefusals are those of record-info. A task's id is all that it validates,
+// so a 422 of the API ("recordInfo is null") says that there is no such task.
+func questionRefusals(t rest.Table) rest.Table {
+	t = maps.Clone(t)
+	t["HTTP 422"], t["422"] = t["422"], rest.Rule{Code: fault.NotFound, Charge: fault.ChargeNone, Why: "the task is not known there"}
+	return t
+}
+
 // stagingRefusals are those of the file hosts: 400, 401, 405 and 500.
 func stagingRefusals() rest.Table {
 	t := rest.Statuses()

@@ -104,6 +104,7 @@ func (d *driver) connect(options rest.Options, c provider.Config) error {
 	}
 	asking := options
 	asking.Envelope.Success = append([]string{"200"}, codes(d.outcomes)...)
+	asking.Table = questionRefusals(d.refusals)
 	if d.asking, err = rest.New(asking); err != nil {
 		return err
 	}

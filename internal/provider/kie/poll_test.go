@@ -198,7 +198,7 @@ func TestPollRefusals(t *testing.T) {
 		{404, fields{"not_found", 1, 0}, fields{"not_found", 1, 0}, fields{"not_found", 1, 0}},
 		{405, fields{"invalid", 1, 0}, fields{"exhausted", 1, fault.ScopeEndpoint}, fields{"invalid", 1, 0}},
 		{408, fields{"timeout", 1, 0}, fields{"timeout", 1, 0}, fields{"timeout", 1, 0}},
-		{422, fields{"invalid", 1, 0}, fields{"invalid", 1, 0}, fields{"invalid", 1, 0}},
+		{422, fields{"not_found", 1, 0}, fields{"not_found", 1, 0}, fields{"invalid", 1, 0}},
 		{429, fields{"exhausted", 1, fault.ScopeEndpoint}, fields{"exhausted", 1, fault.ScopeAccount}, fields{"exhausted", 1, fault.ScopeEndpoint}},
 		{451, fields{"not_found", 1, 0}, fields{"not_found", 1, 0}, fields{"not_found", 1, 0}},
 		{455, fields{"unavailable", 1, fault.ScopeProvider}, fields{"unavailable", 1, fault.ScopeProvider}, fields{"unavailable", 1, fault.ScopeProvider}},
