@@ -15,10 +15,12 @@ import (
 
 func TestProviders(t *testing.T) {
 	r := all.Providers()
-	if diff := cmp.Diff([]string{"mountsea", "sim"}, r.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"apikley", "kie", "mountsea", "sim", "sunoapi"}, r.Names()); diff != "" {
 		t.Errorf("drivers (-want +got):\n%s", diff)
 	}
-	hosts := map[string]string{"mountsea": "https://api.mountsea.ai", "sim": ""}
+	hosts := map[string]string{
+		"apikley": "https://api.apikley.ru", "kie": "https://api.kie.ai", "mountsea": "https://api.mountsea.ai", "sim": "", "sunoapi": "https://api.sunoapi.org",
+	}
 	for name, want := range hosts {
 		info, err := r.Info(name)
 		if err != nil || info.Name != name || info.BaseURL != want {
