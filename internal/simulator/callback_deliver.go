@@ -58,6 +58,10 @@ func (s *Simulator) deliver(d *delivery) {
 	if !mine {
 		return
 	}
+	if post == nil {
+		s.follow(d)
+		return
+	}
 	if p.has(CallbackReordered) {
 		s.courier.add(d.later(s.opts.FaultDelay))
 		return
@@ -78,7 +82,8 @@ func (s *Simulator) deliver(d *delivery) {
 }
 
 // compose decides what the attempt meets and writes what is to be posted: first
-// what a fault adds, the real callback last.
+// what a fault adds, the real callback last. It is nothing when the announcement
+// came early and is over.
 func (s *Simulator) compose(d *delivery) (p plan, post []letter, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,6 +92,9 @@ func (s *Simulator) compose(d *delivery) (p plan, post []letter, mine bool) {
 	}
 	s.advance(s.now())
 	a, o := s.announcers[d.operation.Provider], d.operation
+	if slices.Contains(o.called, d.chain[0].kind) {
+		return nil, nil, true
+	}
 	if d.attempt == 0 && !d.chain[0].moved {
 		p = s.planned(a.endpoint)
 	}
@@ -100,10 +108,10 @@ func (s *Simulator) compose(d *delivery) (p plan, post []letter, mine bool) {
 		s.fired[k]++
 	}
 	post = s.forgeries(a, o, p)
-	real := s.seal(a, o, o.ID, a.body(s, o, d.chain[0]), s.signingTime(d))
-	post = append(post, real)
+	genuine := s.seal(a, o, o.ID, a.body(s, o, d.chain[0]), s.signingTime(d))
+	post = append(post, genuine)
 	if p.has(CallbackDoubled) {
-		post = append(post, real)
+		post = append(post, genuine)
 	}
 	return p, post, true
 }

@@ -221,9 +221,10 @@ func turnedAway(s *Simulator, w http.ResponseWriter, r *http.Request) bool {
 	for _, name := range robots {
 		robot = robot || strings.HasPrefix(agent, name)
 	}
-	if robot {
-		s.count(func(n *Conduct) { n.Requests++; n.BlockedAgents++ })
-		http.Error(w, "error code: 1010", statusBlocked)
+	if !robot {
+		return false
 	}
-	return robot
+	s.count(func(n *Conduct) { n.Requests++; n.BlockedAgents++ })
+	http.Error(w, "error code: 1010", statusBlocked)
+	return true
 }

@@ -118,7 +118,7 @@ func unifiedState(o *operation, now time.Time) string {
 		return "fail"
 	case o.source != sourceDone:
 		return "waiting"
-	case now.Before(o.reached(0.1)):
+	case now.Before(o.reached(queueShare)):
 		return "queuing"
 	}
 	return "generating"

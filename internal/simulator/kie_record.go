@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// When an operation has its text, and its first track, as shares of the time
-// that it takes.
+// When a task of the unified route leaves the queue, and when an operation has
+// its text and its first track, in percent of the time that it takes.
 const (
-	textShare  = 0.3
-	firstShare = 0.7
+	queueShare = 10
+	textShare  = 30
+	firstShare = 70
 )
 
-// reached gives the time at which a share of an operation is done. It is valid
-// once the operation's end is known.
-func (o *operation) reached(share float64) time.Time {
-	return o.Created.Add(time.Duration(share * float64(o.finish.Sub(o.Created))))
+// reached gives the time at which so many percent of an operation are done. It
+// is valid once the operation's end is known.
+func (o *operation) reached(percent time.Duration) time.Time {
+	return o.Created.Add(o.finish.Sub(o.Created) * percent / 100)
 }
 
 // songStage gives the status word. CALLBACK_EXCEPTION says nothing about the

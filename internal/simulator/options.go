@@ -124,7 +124,8 @@ const (
 	assumedLength = 3 * time.Minute
 )
 
-var defaultPrices = map[string]int64{mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10, kkiaiSubmit: 10,
+var defaultPrices = map[string]int64{
+	mountseaUpload: 2, mountseaItem: 2, mountseaGenerate: 10, kkiaiSubmit: 10,
 	"kie.extend": 12, "kie.create": 12, "apikley.extend": 12, "sunoapi.extend": 12,
 }
 
