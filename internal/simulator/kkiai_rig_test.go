@@ -2,8 +2,10 @@ package simulator_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -205,4 +207,34 @@ func code(got reply) string {
 		}
 	}
 	return ""
+}
+
+// httpRequest writes a request by hand, so that its body can be too short.
+func httpRequest(req *http.Request, body []byte, length int64) string {
+	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		req.Method, req.URL.RequestURI(), req.URL.Host, req.Header.Get("Content-Type"), length, body)
+}
+
+// rawExchange sends text, says that this is all, and gives the answer.
+func rawExchange(t *testing.T, address, text string) string {
+	t.Helper()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	if tcp, is := conn.(*net.TCPConn); is {
+		if err := tcp.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
 }
