@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/provider/kie"
+	"github.com/segue-audio/segue/internal/provider/kkiai"
 	"github.com/segue-audio/segue/internal/provider/mountsea"
 )
 
@@ -12,6 +13,7 @@ func Providers() *provider.Registry {
 	r := provider.NewRegistry()
 	r.Register(kie.Apikley())
 	r.Register(kie.KIE())
+	r.Register(kkiai.Info(), kkiai.Open)
 	r.Register(mountsea.Info(), mountsea.Open)
 	r.Register(simInfo(), openSim)
 	r.Register(kie.SunoAPI())

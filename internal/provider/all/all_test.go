@@ -15,11 +15,11 @@ import (
 
 func TestProviders(t *testing.T) {
 	r := all.Providers()
-	if diff := cmp.Diff([]string{"apikley", "kie", "mountsea", "sim", "sunoapi"}, r.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"apikley", "kie", "kkiai", "mountsea", "sim", "sunoapi"}, r.Names()); diff != "" {
 		t.Errorf("drivers (-want +got):\n%s", diff)
 	}
 	hosts := map[string]string{
-		"apikley": "https://api.apikley.ru", "kie": "https://api.kie.ai", "mountsea": "https://api.mountsea.ai", "sim": "", "sunoapi": "https://api.sunoapi.org",
+		"apikley": "https://api.apikley.ru", "kie": "https://api.kie.ai", "kkiai": "https://www.kkiai.com", "mountsea": "https://api.mountsea.ai", "sim": "", "sunoapi": "https://api.sunoapi.org",
 	}
 	for name, want := range hosts {
 		info, err := r.Info(name)
