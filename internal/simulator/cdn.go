@@ -31,6 +31,9 @@ type published struct {
 
 // serveFile serves a track or its cover. Like a CDN it asks for no key.
 func (s *Simulator) serveFile(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "" {
+		s.count(func(n *Conduct) { n.LeakedKeys++ })
+	}
 	name := r.PathValue("file")
 	if id, is := strings.CutSuffix(name, ".jpeg"); is {
 		s.serveCover(w, r, strings.TrimPrefix(id, "image_"))

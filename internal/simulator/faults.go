@@ -67,6 +67,9 @@ const (
 	CallbackReplayed Kind = "callback_replayed"
 	// CallbackStranger sends one about an unknown task first, signed well.
 	CallbackStranger Kind = "callback_stranger"
+	// BotCheck answers initialize-clip with HTTP 400 and an empty page, as what
+	// guards the service behind the gateway does: nothing happened.
+	BotCheck Kind = "bot_check"
 	// TransferCut breaks the connection halfway through a transfer to the
 	// storage: nothing is stored.
 	TransferCut Kind = "transfer_cut"
@@ -99,6 +102,7 @@ const (
 	processes                   // free, and starts something that may fail
 	storage                     // transfers of files
 	songs                       // operations that may fail in the ways of KIE
+	guarded                     // what bots are kept from
 
 	submits = paid | creates
 	api     = submits | status | reads
@@ -108,7 +112,7 @@ var kinds = map[Kind]class{
 	DropBefore: api | storage, Delay: api | storage, RateLimited: api, Maintenance: api, Denied: api,
 	DropAfter: submits | storage, ErrorAfter: submits | storage, PageAfter: submits, TruncateAfter: submits,
 	NoCredits: paid, OperationFailed: paid | processes, OperationTimeout: paid,
-	TransferCut: storage, TicketExpired: storage,
+	BotCheck: guarded, TransferCut: storage, TicketExpired: storage,
 	StatusError:       status,
 	OperationRefunded: songs, OperationMatched: songs, OperationSensitive: songs, ResultsVanish: paid,
 	CallbackEarly: calls,
@@ -136,7 +140,7 @@ func Mild() Faults {
 		DropBefore: 0.01, DropAfter: 0.01, ErrorAfter: 0.004, PageAfter: 0.004, TruncateAfter: 0.004,
 		Delay: 0.01, RateLimited: 0.01, Maintenance: 0.002,
 		OperationFailed: 0.005, OperationTimeout: 0.002, StatusError: 0.01,
-		TransferCut: 0.01, TicketExpired: 0.005,
+		BotCheck: 0.005, TransferCut: 0.01, TicketExpired: 0.005,
 		OperationRefunded: 0.002, OperationMatched: 0.001, OperationSensitive: 0.001,
 		CallbackEarly: 0.01, CallbackLost: 0.01, CallbackDoubled: 0.01, CallbackReordered: 0.01,
 		CallbackForged: 0.005, CallbackReplayed: 0.005, CallbackStranger: 0.005,

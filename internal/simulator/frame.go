@@ -55,6 +55,7 @@ type answer struct {
 	changed   bool
 	limited   bool   // refused for a limit, which ends by waiting
 	operation string // the id of the operation that the request started
+	media     string // Content-Type of the body; "" is JSON
 }
 
 // call is one request on its way through an endpoint.

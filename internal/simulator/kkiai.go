@@ -27,7 +27,7 @@ func kkiai() []endpoint {
 		{name: kkiaiAuthorize, pattern: "POST" + uploads, class: creates, refuse: kkiaiRefuseUpload, handle: kkiaiDoAuthorize, fields: []string{"extension"}},
 		{name: kkiaiFinish, pattern: "POST" + uploads + "/{id}/upload-finish", class: creates | processes, refuse: kkiaiRefuseUpload, handle: kkiaiDoFinish, fields: []string{"upload_type", "upload_filename"}},
 		{name: kkiaiUpload, pattern: "GET" + uploads + "/{id}", class: status, refuse: kkiaiRefuseUpload, handle: kkiaiDoUpload},
-		{name: kkiaiInitialize, pattern: "POST" + uploads + "/{id}/initialize-clip", class: creates, refuse: kkiaiRefuseUpload, handle: kkiaiDoInitialize, fields: []string{"user_reviewed_tags", "downbeats"}, bodyless: true},
+		{name: kkiaiInitialize, pattern: "POST" + uploads + "/{id}/initialize-clip", class: creates | guarded, refuse: kkiaiRefuseUpload, handle: kkiaiDoInitialize, fields: []string{"user_reviewed_tags", "downbeats"}, bodyless: true},
 		{name: kkiaiSubmit, pattern: "POST /kkiai/suno/submit/music", class: paid | calls, refuse: kkiaiRefuse, handle: kkiaiDoSubmit, fields: kkiaiSubmitFields()},
 		{name: kkiaiFetch, pattern: "GET /kkiai/suno/fetch/{id}", class: status, refuse: kkiaiRefuse, handle: kkiaiDoFetch},
 		{name: kkiaiBatch, pattern: "POST /kkiai/suno/fetch", class: status, refuse: kkiaiRefuse, handle: kkiaiDoBatch, fields: []string{"ids", "action"}},

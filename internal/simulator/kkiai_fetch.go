@@ -68,7 +68,7 @@ func kkiaiDoFetch(c *call) answer {
 		return taskError(http.StatusBadRequest, "task_not_exist", "task_not_exist")
 	}
 	s.asked(o, now)
-	task := s.kkiaiTask(o, now)
+	task := s.kkiaiTask(o, c.base(), now)
 	// kkiai's page shows a bare id where its relatives have the structure. Some
 	// seeds do that for a moment after the submission.
 	if task.Status == kkiaiStages[0].word && s.dice.pick("kkiai/bare id", 0, 2) == 1 {
@@ -104,14 +104,15 @@ func kkiaiDoBatch(c *call) answer {
 	for _, id := range c.list("ids") {
 		if o := c.kkiaiFind(id); o != nil {
 			s.asked(o, now)
-			tasks = append(tasks, s.kkiaiTask(o, now))
+			tasks = append(tasks, s.kkiaiTask(o, c.base(), now))
 		}
 	}
 	return answerJSON(http.StatusOK, kkiaiEnvelope{Code: "success", Data: tasks})
 }
 
-// kkiaiTask describes an operation as it is at a time. The caller holds mu.
-func (s *Simulator) kkiaiTask(o *operation, now time.Time) kkiaiTask {
+// kkiaiTask describes an operation as it is at a time, with files at a base. The
+// caller holds mu.
+func (s *Simulator) kkiaiTask(o *operation, base string, now time.Time) kkiaiTask {
 	share := float64(now.Sub(o.Created)) / float64(max(o.Took, 1))
 	at := 0
 	for at < len(kkiaiStages)-1 && share >= kkiaiStages[at].end {
@@ -130,11 +131,11 @@ func (s *Simulator) kkiaiTask(o *operation, now time.Time) kkiaiTask {
 	}
 	switch {
 	case o.ended && o.Fate == succeeds:
-		t.Status, t.Progress, t.FinishTime, t.Data = "SUCCESS", "100%", s.epochSeconds(o.finish), s.kkiaiClips(o)
+		t.Status, t.Progress, t.FinishTime, t.Data = "SUCCESS", "100%", s.epochSeconds(o.finish), s.kkiaiClips(o, base)
 	case o.ended:
 		t.Status, t.Progress, t.FinishTime, t.FailReason = "FAILURE", "100%", s.epochSeconds(o.finish), o.Reason
 	case o.stage(now) == "stream":
-		t.Data = s.kkiaiClips(o)
+		t.Data = s.kkiaiClips(o, base)
 	}
 	return t
 }
@@ -152,13 +153,13 @@ func (s *Simulator) epochSeconds(t time.Time) any {
 	return at
 }
 
-func (s *Simulator) kkiaiClips(o *operation) []kkiaiClip {
+func (s *Simulator) kkiaiClips(o *operation, base string) []kkiaiClip {
 	clips := make([]kkiaiClip, o.Tracks)
 	for i := range clips {
 		id := o.clip(i)
-		cover := o.Base + "/cdn/image_" + id + ".jpeg"
+		cover := base + "/cdn/image_" + id + ".jpeg"
 		clips[i] = kkiaiClip{
-			ID: id, Status: "streaming", Title: o.title(), AudioURL: o.Base + "/cdn/" + id + ".mp3",
+			ID: id, Status: "streaming", Title: o.title(), AudioURL: base + "/cdn/" + id + ".mp3",
 			ImageURL: cover, ImageLargeURL: cover, ModelName: o.Model, MajorModelVersion: "v4", CreatedAt: stamp(o.Created),
 			Metadata: kkiaiDetails{Tags: o.Tags, Prompt: o.Prompt, Type: "gen"},
 		}

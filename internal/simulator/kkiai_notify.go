@@ -30,7 +30,7 @@ func kkiaiNotice(s *Simulator, o *operation, n announcement) []byte {
 	if !n.final {
 		then.ended = false
 	}
-	task := s.kkiaiTask(&then, n.due)
+	task := s.kkiaiTask(&then, o.Base, n.due)
 	return s.kkiaiWrap(task)
 }
 
@@ -50,13 +50,13 @@ func (s *Simulator) kkiaiWrap(task kkiaiTask) []byte {
 
 // kkiaiLie claims the contrary of what is so, with clips that do not exist.
 func kkiaiLie(s *Simulator, o *operation, number uint64) []byte {
-	task := s.kkiaiTask(o, s.now())
+	task := s.kkiaiTask(o, o.Base, s.now())
 	if number%2 == 1 {
 		task.Status, task.FailReason, task.Data = "FAILURE", "invented", nil
 		return s.kkiaiWrap(task)
 	}
 	other := *o
 	other.ID, other.ended = derive(o.ID, "invented"), true
-	task.Status, task.FailReason, task.Data = "SUCCESS", "", s.kkiaiClips(&other)
+	task.Status, task.FailReason, task.Data = "SUCCESS", "", s.kkiaiClips(&other, o.Base)
 	return s.kkiaiWrap(task)
 }

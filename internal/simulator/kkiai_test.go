@@ -214,6 +214,46 @@ func TestKkiaiInitializeWithoutABody(t *testing.T) {
 	}
 }
 
+// TestKkiaiBotCheck: a 400 that is neither "not yet" nor "never".
+func TestKkiaiBotCheck(t *testing.T) {
+	r := kkiaiRig(t, func(o *simulator.Options) { o.Kkiai.Repeat = "refused" })
+	id := r.report(wav(5, "song"))
+	r.settle(10 * time.Second)
+	r.script(simulator.Next{Endpoint: "kkiai.initialize", Kind: simulator.BotCheck, Count: 1})
+	got := r.initialize(id)
+	if got.status != 400 || len(got.body) != 0 || got.header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("status %d, %q as %q; want 400 and an empty page", got.status, got.body, got.header.Get("Content-Type"))
+	}
+	if got := r.initialize(id); got.status != 200 {
+		t.Errorf("again: status %d, want 200: nothing had happened", got.status)
+	}
+}
+
+// TestKkiaiBelievesUploads: without looking, anything is three minutes of music.
+func TestKkiaiBelievesUploads(t *testing.T) {
+	r := kkiaiRig(t, func(o *simulator.Options) { o.NoFetch = true })
+	clip := r.uploadedClip([]byte("not audio"))
+	r.submit(clip, map[string]any{"continue_at": 179})
+	if got := r.do(http.MethodPost, kkiaiSubmits, "key", continuation(clip, map[string]any{"continue_at": 180})); got.status != 400 {
+		t.Errorf("beyond three minutes: status %d, want 400", got.status)
+	}
+	// sha256("not audio")
+	if got := r.sim.Charges()[0].AudioSHA256; got != "e23b51a40d21aad70200ec1f08c6e4883d6ca40c22b6ffbdff306c9c62c408e4" {
+		t.Errorf("hash %q, want that of the bytes", got)
+	}
+}
+
+// TestKkiaiLinksLeadBack: files are where the asking client found the provider.
+func TestKkiaiLinksLeadBack(t *testing.T) {
+	r := kkiaiRig(t, nil)
+	task := r.submit(r.uploadedClip(wav(30, "song")), nil)
+	r.clock.advance(100 * time.Second)
+	w := direct(r.sim, http.MethodGet, kkiaiFetches+task, "")
+	if !strings.Contains(w.Body.String(), `"audio_url":"http://example.com/cdn/`) {
+		t.Errorf("asked as example.com: %s, want files there", w.Body)
+	}
+}
+
 // TestKkiaiAccounts uses one account's upload, clip and task with another's key.
 func TestKkiaiAccounts(t *testing.T) {
 	r := kkiaiRig(t, nil)

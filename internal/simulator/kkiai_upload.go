@@ -141,6 +141,9 @@ func kkiaiDoUpload(c *call) answer {
 // kkiaiDoInitialize makes the clip. HTTP 400 means "not yet" as well as "never":
 // the documents do not tell them apart.
 func kkiaiDoInitialize(c *call) answer {
+	if c.meets(BotCheck) {
+		return answer{status: http.StatusBadRequest, media: "text/html; charset=utf-8"}
+	}
 	return c.withUpload(func(u *upload, now time.Time) answer {
 		made := map[string]any{"clip_id": u.clip()}
 		switch {

@@ -93,7 +93,7 @@ func (s *Simulator) serveTransfer(w http.ResponseWriter, r *http.Request, receiv
 	if no.status == 0 {
 		no = receive(t)
 	}
-	if no.code == errSevered.Error() || t.meets(DropAfter) && no.status == 0 {
+	if no.code == errSevered.Error() || no.status == 0 && t.meets(DropAfter) {
 		cut(w)
 		return
 	}

@@ -213,6 +213,21 @@ func TestStorageRefusesTheKeyOfTheAPI(t *testing.T) {
 	}
 }
 
+func TestResultFilesNeedNoKey(t *testing.T) {
+	r := newRig(t, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.track(), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer key")
+	if got := r.send(req); got.status != 200 {
+		t.Errorf("status %d, want 200: a CDN does not mind", got.status)
+	}
+	if v := r.sim.Verdict(); v.LeakedKeys != 1 || v.Clean {
+		t.Errorf("%d leaked keys, clean %t; want 1 and false", v.LeakedKeys, v.Clean)
+	}
+}
+
 func TestStorageIsWriteOnly(t *testing.T) {
 	r := kkiaiRig(t, nil)
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {

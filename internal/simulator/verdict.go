@@ -88,7 +88,8 @@ type Conduct struct {
 	ExpiredFiles     int `json:"expiredFiles"`
 	ExpiredResults   int `json:"expiredResults"`
 	OverwrittenFiles int `json:"overwrittenFiles"`
-	// LeakedKeys counts requests to the storage that carried an API key.
+	// LeakedKeys counts requests to the storage and for result files that
+	// carried an API key: to somebody else's host, in the real world.
 	LeakedKeys int `json:"leakedKeys"`
 	// ChunkedBodies counts transfers without a length, which S3 refuses.
 	ChunkedBodies int `json:"chunkedBodies"`

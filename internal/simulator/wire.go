@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net"
@@ -27,7 +28,7 @@ func (c *call) write(w http.ResponseWriter, a answer, spoiled Kind) {
 }
 
 func write(w http.ResponseWriter, a answer) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", cmp.Or(a.media, "application/json; charset=utf-8"))
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // a client that went away is no concern of a provider
