@@ -19,34 +19,34 @@ import (
 // was executed.
 func TestCutOffSubmissionStartsNothingAndIsCompletedByItsKey(t *testing.T) {
 	_, rdb := redistest.Server(t)
-	for _, deaf := range []bool{false, true} {
+	for _, c := range []struct{ deaf, open bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
 		cuts := 0
-		for ; cutAt(t, rdb, int64(cuts), deaf); cuts++ {
+		for ; cutAt(t, rdb, int64(cuts), c.deaf, c.open); cuts++ {
 			if t.Failed() {
 				return
 			}
 		}
-		// Key, clock, indexes, session, three batches, seal.
+		// Key, clock, indexes, session, three batches, seal; an open one begins instead.
 		if cuts != 8 {
-			t.Errorf("the submission was cut off at %d commands (answer lost: %v), want 8", cuts, deaf)
+			t.Errorf("the submission was cut off at %d commands (%+v), want 8", cuts, c)
 		}
 	}
 }
 
 // cutAt says whether cutting at the n-th command cut the submission off.
-func cutAt(t *testing.T, rdb redis.UniversalClient, n int64, deaf bool) bool {
+func cutAt(t *testing.T, rdb redis.UniversalClient, n int64, deaf, open bool) bool {
 	t.Helper()
 	if err := rdb.FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	order := enqueue.Session{Provider: "sim", Items: songs(1001), Key: "order-1"}
+	order := enqueue.Session{Provider: "sim", Items: songs(1001), Key: "order-1", Open: open}
 	if n == 0 { // the scripts are sent in full once; later submissions have one command per call
 		submit(t, enqueue.NewFromRedis(rdb), enqueue.Session{Provider: "sim", Items: songs(1)})
 		if err := rdb.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	name := fmt.Sprintf("cut at %d, answer lost %v", n, deaf)
+	name := fmt.Sprintf("cut at %d, answer lost %v, open %v", n, deaf, open)
 	cut, err := fused(t, rdb, n, deaf).Submit(t.Context(), order)
 	if err == nil {
 		return false
@@ -63,8 +63,8 @@ func cutAt(t *testing.T, rdb redis.UniversalClient, n int64, deaf bool) bool {
 		t.Fatalf("%s: second Submit = %+v, %v; want the session of the first, %+v", name, again, err, cut)
 	}
 	whole := stored(t, rdb, again.SessionID)
-	if !whole.Ready || !whole.Sealed || whole.Total != 1001 || whole.Counts["upload.queued"] != 1001 {
-		t.Errorf("%s: completed session %+v; want it ready, sealed, 1001 items queued", name, whole)
+	if !whole.Ready || whole.Sealed == open || whole.Total != 1001 || whole.Counts["upload.queued"] != 1001 {
+		t.Errorf("%s: completed session %+v; want it ready, 1001 items queued, and sealed unless it is open", name, whole)
 	}
 	if got := queued(t, rdb, "upload"); got != 1001 {
 		t.Errorf("%s: %d upload tasks, want 1001", name, got)

@@ -67,10 +67,14 @@ func (c *Client) Submit(ctx context.Context, s Session) (*Submitted, error) {
 	if submitted.Items, err = c.addAll(ctx, spec.ID, items); err != nil {
 		return submitted, translate(err)
 	}
-	if !s.Open {
-		if err := c.seal(ctx, spec.ID); err != nil {
-			return submitted, translate(err)
-		}
+	// Only now may anything of it be worked on: a submission that was cut off has
+	// holes, and nothing of it is paid for.
+	finish := c.seal
+	if s.Open {
+		finish = c.store.Begin
+	}
+	if err := finish(ctx, spec.ID); err != nil {
+		return submitted, translate(err)
 	}
 	if submitted.Existed {
 		current, err := c.store.Session(ctx, spec.ID)
@@ -102,11 +106,11 @@ func (c *Client) create(ctx context.Context, s *Session, items []session.New) (s
 	if spec.Digest, err = digest(&spec, items); err != nil {
 		return session.Spec{}, false, err
 	}
-	return c.store.Create(ctx, spec, s.Open)
+	return c.store.Create(ctx, spec, false)
 }
 
-// digest identifies what was asked for. The items of an open session may differ
-// from call to call.
+// digest identifies what was asked for: the session and the items it is submitted
+// with.
 func digest(spec *session.Spec, items []session.New) (string, error) {
 	sum := sha256.New()
 	enc := json.NewEncoder(sum)

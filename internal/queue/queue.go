@@ -120,18 +120,34 @@ func (q *Queue) Find(task tasks.Task) (Place, error) {
 	return Gone, fault.New(fault.Malformed, "queue.Find", fmt.Errorf("task state %v", info.State))
 }
 
-// Wake runs a task that is scheduled or in retry now. One that is running, or
-// gone, needs no waking: that is success.
+// Wake runs a task that is scheduled or in retry now. One in any other place needs
+// no waking, and one that is over must not run again: that is success.
 func (q *Queue) Wake(task tasks.Task) error {
-	err := q.inspector.RunTask(task.Policy.Queue, task.ID)
-	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+	asleep, err := q.asleep(task)
+	if err != nil || !asleep {
+		return err
+	}
+	if err := q.inspector.RunTask(task.Policy.Queue, task.ID); err == nil {
 		return nil
 	}
-	place, findErr := q.Find(task)
-	if findErr == nil && place != Coming {
-		return nil
+	// It moved in between, or Redis is away: only one that still sleeps is a failure.
+	asleep, err = q.asleep(task)
+	if err == nil && asleep {
+		err = fault.New(fault.Unavailable, "queue.Wake", errors.New("the task could not be woken"))
 	}
-	return fault.New(fault.Unavailable, "queue.Wake", err)
+	return err
+}
+
+// asleep says whether a task waits for its time.
+func (q *Queue) asleep(task tasks.Task) (bool, error) {
+	info, err := q.inspector.GetTaskInfo(task.Policy.Queue, task.ID)
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return false, nil
+	case err != nil:
+		return false, fault.New(fault.Unavailable, "queue.Wake", err)
+	}
+	return info.State == asynq.TaskStateScheduled || info.State == asynq.TaskStateRetry, nil
 }
 
 // Served says whether a living server takes tasks from every one of the queues.

@@ -327,6 +327,17 @@ func TestWakeRunsWhatSleeps(t *testing.T) {
 	wake(active)
 	r.await("active", asynq.TaskStateActive)
 
+	// One that is over is only kept to be seen, and one that is about to run needs
+	// nobody.
+	over := sleeping("over", 0)
+	ranNext("over")
+	r.await("over", asynq.TaskStateCompleted)
+	wake(over)
+	pending := task("pending")
+	pending.Policy.Queue = "unserved"
+	r.put(pending, 0)
+	wake(pending)
+
 	wake(task("gone"))
 	elsewhere := task("gone")
 	elsewhere.Policy.Queue = "nowhere"

@@ -140,6 +140,12 @@ func (s *Store) Seal(ctx context.Context, id string) (completion int, err error)
 	return s.ending(ctx, "session.Seal", sealScript, id)
 }
 
+// Begin says that the items of an open session may be worked on: all that its
+// submission holds are in.
+func (s *Store) Begin(ctx context.Context, id string) error {
+	return down("session.Begin", s.rdb.HSet(ctx, keySession(id), "ready", 1).Err())
+}
+
 // Cancel seals the session and forbids every further claim, in one write.
 // Queued items count as canceled from then on; EndCanceled writes them so.
 func (s *Store) Cancel(ctx context.Context, id string) (completion int, err error) {

@@ -2,28 +2,56 @@
 -- then per item: its key ('' for none), its label, its JSON.
 -- An index or a key that is there already is left as it is.
 -- Answers {refusal} or, per item, the index it has; negative minus one when it was there before.
+-- One read and one write of each kind for the whole batch: calls cost more than what they do.
 if redis.call('HEXISTS', SESSION, 'spec') == 0 then return {'missing'} end
 if redis.call('HEXISTS', SESSION, 'canceled') == 1 then return {'canceled'} end
 local sealed = redis.call('HEXISTS', SESSION, 'sealed') == 1
-local t = now()
+local count = (#ARGV - 2) / 3
 local at = ARGV[1] ~= '' and tonumber(ARGV[1]) or nil
+local last = redis.call('HLEN', ITEMS)
+
+local ids, indexes = {}, {}
+for n = 1, count do
+  if ARGV[3 * n] ~= '' then ids[#ids + 1] = ARGV[3 * n] end
+  if at then indexes[n] = at + n - 1 end
+end
+local known = {}
+if #ids > 0 then
+  for n, index in ipairs(redis.call('HMGET', IDS, unpack(ids))) do known[ids[n]] = index end
+end
+local there = {}
+if #indexes > 0 then there = redis.call('HMGET', ITEMS, unpack(indexes)) end
+
+local t = now()
+local stamp, due = number(t), number(t + tonumber(ARGV[2]))
 local answers, added = {'ok'}, {}
-for a = 3, #ARGV, 3 do
-  local key, label, body = ARGV[a], ARGV[a + 1], ARGV[a + 2]
-  local known = key ~= '' and redis.call('HGET', IDS, key)
-  local index = known or at or redis.call('HLEN', ITEMS)
-  if known or redis.call('HEXISTS', ITEMS, index) == 1 then
-    answers[#answers + 1] = -tonumber(index) - 1
+local items, looks, names = {}, {}, {}
+for n = 1, count do
+  local key, label, body = ARGV[3 * n], ARGV[3 * n + 1], ARGV[3 * n + 2]
+  local index = (key ~= '' and known[key]) or indexes[n] or last
+  if (key ~= '' and known[key]) or there[n] then
+    answers[n + 1] = -tonumber(index) - 1
   elseif sealed then
     return {'sealed'}
   else
-    redis.call('HSET', ITEMS, index, '1|' .. label .. '|' .. number(t) .. '|' .. body)
-    redis.call('ZADD', DUE, number(t + tonumber(ARGV[2])), index)
-    if key ~= '' then redis.call('HSET', IDS, key, index) end
+    items[#items + 1] = index
+    items[#items + 1] = '1|' .. label .. '|' .. stamp .. '|' .. body
+    looks[#looks + 1] = due
+    looks[#looks + 1] = index
+    if key ~= '' then
+      names[#names + 1] = key
+      names[#names + 1] = index
+      known[key] = index
+    end
     added[label] = (added[label] or 0) + 1
-    answers[#answers + 1] = tonumber(index)
+    answers[n + 1] = tonumber(index)
+    last = last + 1
   end
-  if at then at = at + 1 end
 end
+if #items > 0 then
+  redis.call('HSET', ITEMS, unpack(items))
+  redis.call('ZADD', DUE, unpack(looks))
+end
+if #names > 0 then redis.call('HSET', IDS, unpack(names)) end
 for label, n in pairs(added) do redis.call('HINCRBY', COUNTS, label, n) end
 return answers
