@@ -237,7 +237,6 @@ func TestKkiaiBelievesUploads(t *testing.T) {
 	if got := r.do(http.MethodPost, kkiaiSubmits, "key", continuation(clip, map[string]any{"continue_at": 180})); got.status != 400 {
 		t.Errorf("beyond three minutes: status %d, want 400", got.status)
 	}
-	// sha256("not audio")
 	if got := r.sim.Charges()[0].AudioSHA256; got != "e23b51a40d21aad70200ec1f08c6e4883d6ca40c22b6ffbdff306c9c62c408e4" {
 		t.Errorf("hash %q, want that of the bytes", got)
 	}
