@@ -98,7 +98,10 @@ func (l listening) hear(req *http.Request) (*http.Response, error) {
 
 func (r *rig) open(tb testing.TB, name, base string, client *http.Client, options map[string]string) provider.Driver {
 	tb.Helper()
-	c := provider.Config{BaseURL: base + "/" + name, APIKey: key, WebhookKey: webhookKey, HTTP: client, Options: options}
+	c := provider.Config{BaseURL: base + "/" + name, APIKey: key, HTTP: client, Options: options}
+	if name == "kie" {
+		c.WebhookKey = webhookKey
+	}
 	i, opener := family[name]()
 	if i.Uploads.By == provider.ByBytes {
 		c.StagingURL = base + "/" + name + "-staging"
