@@ -52,6 +52,7 @@ func TestTenThousand(t *testing.T) {
 	began := time.Now()
 	out := s.run(6*time.Minute, "run", folder, "--provider", "mountsea", "--extend", "--continue-at", "-0.2", "--json")
 	t.Logf("%d songs in %s", n, time.Since(began).Round(time.Second))
+	defer func(began time.Time) { t.Logf("verified in %s", time.Since(began).Round(time.Second)) }(time.Now())
 	if out.code != 0 {
 		t.Fatalf("exit code %d, want 0\n%s\n%s", out.code, tail(out.stderr, 60), tail(out.stdout, 20))
 	}

@@ -22,6 +22,10 @@ import (
 	"time"
 )
 
+// seed repeats a run of the simulated provider as far as it depends on it: the
+// order of events is the machine's.
+var seed = flag.Int64("seed", 0, "seed of the simulated provider, as a failed test printed it (0: a new one each)")
+
 // buildDir is where this run's binaries are.
 var buildDir string
 

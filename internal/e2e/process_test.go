@@ -71,13 +71,25 @@ func start(t testing.TB, l launch) *process {
 // cleanUp stops the process and, when the test failed, shows what it said.
 func (p *process) cleanUp() {
 	p.stop()
-	for _, out := range []*capture{p.stdout, p.stderr} {
-		if strings.Contains(out.String(), "WARNING: DATA RACE") || strings.Contains(out.String(), "panic: ") {
-			p.t.Errorf("%s raced or panicked", p.name)
-		}
-	}
+	p.behaved()
 	if p.t.Failed() {
 		p.t.Logf("--- %s (pid %d, %v)\n%s%s", p.name, p.pid(), p.cmd.ProcessState, tail(p.stdout.String(), 40), tail(p.stderr.String(), 150))
+	}
+}
+
+// behaved checks what holds for every process: it did not race or panic, and said
+// no secret: no key anywhere (P5), and in the log no URL that opens a file.
+func (p *process) behaved() {
+	out, log := p.stdout.String(), p.stderr.String()
+	for _, word := range []string{"WARNING: DATA RACE", "panic: ", apiKey} {
+		if strings.Contains(out, word) || strings.Contains(log, word) {
+			p.t.Errorf("%s (pid %d) said %q", p.name, p.pid(), word)
+		}
+	}
+	for _, path := range []string{"/staged/", "/cdn/"} {
+		if strings.Contains(log, path) {
+			p.t.Errorf("%s (pid %d) logged a URL with %s", p.name, p.pid(), path)
+		}
 	}
 }
 

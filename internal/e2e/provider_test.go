@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func startProvider(t testing.TB, binary string, args ...string) *provider {
 	dir := t.TempDir()
 	p := start(t, launch{
 		name: "sim", binary: binary, dir: dir, env: environment(dir),
-		args: append([]string{"sim", "--addr", "127.0.0.1:0", "--faultless", "--track-scale", "0.05"}, args...),
+		args: append([]string{"sim", "--addr", "127.0.0.1:0", "--seed", strconv.FormatInt(*seed, 10), "--faultless", "--track-scale", "0.05"}, args...),
 	})
 	said := p.says(p.stdout, `(?m)^url (http://(\S+))\nseed (\d+)$`)
 	t.Logf("simulator seed %s", said[3])

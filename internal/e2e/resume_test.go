@@ -26,9 +26,11 @@ func TestResume(t *testing.T) {
 		interrupt func(*process)
 		code      int
 		says      string
+		mayHold   bool
 	}{
-		{"Ctrl-C", (*process).interrupt, 130, "segue: stopped; nothing is lost"},
-		{"SIGKILL", (*process).kill, -1, ""}, // killed by a signal: no exit code
+		{name: "Ctrl-C", interrupt: (*process).interrupt, code: 130, says: "segue: stopped; nothing is lost"},
+		// Killed by a signal there is no exit code, and what was on its way is in doubt.
+		{name: "SIGKILL", interrupt: (*process).kill, code: -1, mayHold: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -51,6 +53,9 @@ func TestResume(t *testing.T) {
 			server.awaitEnd()
 
 			st, resumed := s.seeOn(songs)
+			if len(resumed) != 1 && !tt.mayHold {
+				t.Errorf("the command was needed %d times more, want once: nothing is in doubt after it stopped cleanly", len(resumed))
+			}
 			fulfilled(t, s.provider, songs, st)
 			archived(t, s.provider, filepath.Join(s.dir, "archive"), st)
 			for _, p := range resumed {
