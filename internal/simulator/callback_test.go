@@ -424,7 +424,7 @@ func TestCloseBreaksOffCallbacks(t *testing.T) {
 
 // TestWaitingCallbacksCostNoGoroutine lets thousands wait.
 func TestWaitingCallbacksCostNoGoroutine(t *testing.T) {
-	const operations = 2000
+	const operations = 500
 	c := &clock{}
 	sim, err := simulator.New(simulator.Options{
 		Seed: 1, Now: c.now, NoFetch: true, ExtendTime: simulator.Timing{Mean: time.Hour}, KIE: simulator.KIE{Requests: -1, InFlight: -1},

@@ -51,7 +51,7 @@ func (d *dialect) create(c *call) answer {
 	// From here on the input is the body: one job has one hash of parameters
 	// wherever the audio lies.
 	c.body = input
-	if _, given := input["prompt"]; !given && input["lyrics"] != nil {
+	if input["prompt"] == nil && input["lyrics"] != nil {
 		input["prompt"] = input["lyrics"]
 	}
 	if refused := f.check([]string{"uploadUrl", "model", "continueAt"}); refused != nil {

@@ -16,8 +16,9 @@ const (
 
 // reached gives the time at which so many percent of an operation are done. It
 // is valid once the operation's end is known.
-func (o *operation) reached(percent time.Duration) time.Time {
-	return o.Created.Add(o.finish.Sub(o.Created) * percent / 100)
+func (o *operation) reached(percent int64) time.Time {
+	whole := o.finish.Sub(o.Created).Nanoseconds()
+	return o.Created.Add(time.Duration(whole * percent / 100))
 }
 
 // songStage gives the status word. CALLBACK_EXCEPTION says nothing about the
