@@ -114,6 +114,10 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 		return "", err
 	}
 	submitted, err := sys.client.Submit(ctx, *s)
+	if errors.Is(err, enqueue.ErrCanceled) && submitted != nil {
+		screen.say("session %s was canceled: only what a provider had accepted goes on (segue retry takes up the rest)", submitted.SessionID)
+		return submitted.SessionID, nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -130,7 +134,7 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 
 // reachable refuses local files that the provider could never fetch: they would
 // wait for a day and then fail.
-func (s *system) reachable(p config.Provider, session *enqueue.Session) error {
+func (s *system) reachable(p config.Provider, asked *enqueue.Session) error {
 	info, err := s.info(p)
 	if err != nil {
 		return err
@@ -139,8 +143,8 @@ func (s *system) reachable(p config.Provider, session *enqueue.Session) error {
 	if info.Uploads.By != provider.ByURL || s.cfg.Server.PublicURL != "" || onThisMachine(base) {
 		return nil
 	}
-	for _, item := range session.Items {
-		if !strings.Contains(item.Source, "://") {
+	for n := range asked.Items {
+		if !strings.Contains(asked.Items[n].Source, "://") {
 			return &failure{
 				exitUsage, fmt.Errorf("provider %s fetches audio from a URL, and server.public_url does not say how it reaches this machine; nothing was sent", p.Name),
 				"--server-public-url https://NAME with a tunnel or proxy to server.addr, or sources that are URLs",
@@ -316,7 +320,11 @@ func (a *app) submitTo(ctx context.Context, sys *system, p config.Provider, s *e
 			return nil, err
 		}
 	}
-	return sys.client.Submit(ctx, *s)
+	submitted, err := sys.client.Submit(ctx, *s)
+	if errors.Is(err, enqueue.ErrCanceled) && submitted != nil {
+		return nil, &failure{exitOther, fmt.Errorf("session %s was canceled", submitted.SessionID), "segue retry " + submitted.SessionID + " takes it up again, --again is a new one"}
+	}
+	return submitted, err
 }
 
 // results prints how a session ended and gives the exit code that says so.

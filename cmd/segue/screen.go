@@ -52,8 +52,9 @@ func (a *app) screen() *screen {
 // Write writes above the bars.
 func (s *screen) Write(p []byte) (int, error) {
 	if s.bars != nil {
-		if n, err := s.bars.Write(p); err == nil {
-			return n, nil
+		// Ctrl-C leaves a ^C where the terminal stands.
+		if _, err := s.bars.Write(append([]byte{'\r'}, p...)); err == nil {
+			return len(p), nil
 		}
 	}
 	return s.out.Write(p)
@@ -147,10 +148,9 @@ func (a *app) watch(ctx context.Context, sys *system, id string, screen *screen,
 
 // show shows a session as it stands.
 func (s *screen) show(ctx context.Context, sys *system, current *session.Session) error {
-	tally := current.Tally()
 	if current.Total > maxFiles {
-		s.showTotal(current, 4*tally.Total, 4*(tally.Total-tally.Waiting))
-		s.line(current, tally)
+		s.showTotal(current)
+		s.line(current, current.Tally())
 		return s.sample(ctx, sys, current.ID)
 	}
 	items := make([]*session.Item, 0, current.Total)
@@ -162,15 +162,7 @@ func (s *screen) show(ctx context.Context, sys *system, current *session.Session
 		return err
 	}
 	s.showItems(items)
-	all, done := 0, 0
-	for _, it := range items {
-		all += 4 * len(it.Plan)
-		done += quarters(it)
-		if it.State.Ended() {
-			done += 4*len(it.Plan) - quarters(it)
-		}
-	}
-	s.showTotal(current, all, done)
+	s.showTotal(current)
 	return nil
 }
 
@@ -199,17 +191,38 @@ func (s *screen) bar(index, priority, total int, name string) *mpb.Bar {
 
 // showTotal shows the session's own bar, whose parts are steps, not files: it
 // moves as long as anything does.
-func (s *screen) showTotal(current *session.Session, all, done int) {
+func (s *screen) showTotal(current *session.Session) {
 	if s.bars == nil {
 		return
 	}
+	all, done := wayOf(current)
 	tally, spent := current.Tally(), time.Since(s.started)
 	s.labels.Store(wholeSession, fmt.Sprintf("%d/%s %s", tally.Total-tally.Waiting, plural(tally.Total, "file"), length(spent.Seconds())))
 	if s.total == nil {
-		s.total = s.bar(wholeSession, 1<<20, max(all, 1), "session")
+		s.total = s.bar(wholeSession, 1<<20, all, "session")
 	}
-	s.total.SetTotal(int64(max(all, 1)), false)
+	s.total.SetTotal(int64(all), false)
 	s.total.SetCurrent(int64(done))
+}
+
+// wayOf is how long a session's way is, in quarters of steps, and how much of it
+// is behind. It is known from the counts alone, for any number of items.
+func wayOf(current *session.Session) (all, done int) {
+	extends := current.Params != nil
+	for label := range current.Counts {
+		extends = extends || strings.HasPrefix(label, string(session.StepExtend)) || strings.HasPrefix(label, string(session.StepFetch))
+	}
+	plan := session.PlanFor(extends)
+	all = max(4*len(plan)*current.Total, 1)
+	for label, n := range current.Counts {
+		step, state, under := strings.Cut(label, ".")
+		if !under {
+			done += n * 4 * len(plan) // it has ended, well or not
+			continue
+		}
+		done += n * quarters(&session.Item{Plan: plan, Step: session.StepName(step), State: session.State(state)})
+	}
+	return all, done
 }
 
 // line says in one line where many files are.

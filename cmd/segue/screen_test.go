@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
 )
 
@@ -97,6 +98,30 @@ func TestManyFilesGetOneLineTogether(t *testing.T) {
 	const want = "25 of 100 files done: 20 succeeded, 3 failed, 2 held, 0 canceled; 50 at upload; 25 at extend\n"
 	if out.String() != want {
 		t.Errorf("lines %q, want %q once", out.String(), want)
+	}
+}
+
+func TestWayOfASession(t *testing.T) {
+	for name, test := range map[string]struct {
+		session   session.Session
+		all, done int
+	}{
+		"nothing":     {session.Session{}, 1, 0},
+		"upload only": {session.Session{Total: 3, Counts: map[string]int{"upload.queued": 1, "upload.waiting": 1, "succeeded": 1}}, 12, 6},
+		"extended": {
+			session.Session{Total: 4, Spec: session.Spec{Params: &provider.Params{}}, Counts: map[string]int{
+				"upload.sending": 1, "extend.waiting": 1, "fetch.running": 1, "failed": 1,
+			}},
+			48, 1 + 6 + 9 + 12,
+		},
+		"rows extend, the flags do not": {session.Session{Total: 2, Counts: map[string]int{"extend.queued": 2}}, 24, 8},
+		"over":                          {session.Session{Total: 2, Counts: map[string]int{"canceled": 1, "succeeded": 1}}, 8, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if all, done := wayOf(&test.session); all != test.all || done != test.done {
+				t.Errorf("wayOf = %d, %d, want %d, %d", all, done, test.all, test.done)
+			}
+		})
 	}
 }
 
