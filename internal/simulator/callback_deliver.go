@@ -298,13 +298,16 @@ func (s *Simulator) announceEarly(c *call, operation string) {
 		s.mu.Unlock()
 		return
 	}
-	first := a.owed(s, o)[0]
-	l := s.seal(a, o, o.ID, a.body(s, o, first), s.now())
-	of := s.state
-	s.mu.Unlock()
-	if first.final || !c.meets(CallbackEarly) {
+	owed := a.owed(s, o)
+	if len(owed) == 0 || owed[0].final {
+		s.mu.Unlock()
 		return
 	}
+	first := owed[0]
+	l := s.seal(a, o, o.ID, a.body(s, o, first), s.now())
+	of := s.state
+	s.fired[CallbackEarly]++
+	s.mu.Unlock()
 	err := s.send(l)
 	s.judge(err)
 	if err == nil {

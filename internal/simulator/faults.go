@@ -134,7 +134,8 @@ type Faults map[Kind]float64
 // Mild is the mixture that `segue sim` starts with: rare enough to work with,
 // common enough that a client that handles no faults loses something within a
 // few hundred items. Denied and NoCredits are not in it: a careful client stops
-// using the account, and a demonstration would end there.
+// using the account, and a demonstration would end there. Nor is ResultsVanish,
+// against which no care helps.
 func Mild() Faults {
 	return Faults{
 		DropBefore: 0.01, DropAfter: 0.01, ErrorAfter: 0.004, PageAfter: 0.004, TruncateAfter: 0.004,

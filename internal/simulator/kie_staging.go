@@ -80,7 +80,7 @@ func (d *dialect) stageStream(c *call) answer {
 		}
 	}
 	if !errors.Is(err, io.EOF) || f.folder == "" || f.kept.SHA256 == "" {
-		c.discard(f)
+		c.discard(f.blob)
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -114,10 +114,10 @@ func shortText(part io.Reader) (string, error) {
 	return string(text), err
 }
 
-// discard removes what was kept of a file that is refused after all.
-func (c *call) discard(f staging) {
-	if err := c.sim.files.drop(f.blob); err != nil {
-		c.sim.opts.Log.DebugContext(c.http.Context(), "simulator kept a refused file")
+// discard removes a file that nobody can ask for.
+func (c *call) discard(blob string) {
+	if err := c.sim.files.drop(blob); err != nil {
+		c.sim.opts.Log.DebugContext(c.http.Context(), "simulator kept a useless file")
 	}
 }
 
@@ -197,7 +197,7 @@ func (d *dialect) stage(c *call, f staging) answer {
 		f.name = derive(f.blob, "name") + path.Ext(f.original)
 	}
 	if f.folder == "" || f.name != path.Base(f.name) || f.name == "." || f.name == ".." {
-		c.discard(f)
+		c.discard(f.blob)
 		return c.bad("uploadPath or fileName is not valid")
 	}
 	s := c.sim
@@ -206,14 +206,19 @@ func (d *dialect) stage(c *call, f staging) answer {
 		Path: d.name + "/" + derive(c.account, "owner")[:8] + "/" + f.folder + "/" + f.name, Blob: f.blob, Size: f.kept.Size,
 		Type: mediaType(f.name), Uploaded: s.now(),
 	}
-	if s.state.staged[made.Path] != nil {
+	var forgotten *stagedFile
+	if former := s.state.staged[made.Path]; former != nil {
 		s.conduct.OverwrittenFiles++
+		forgotten = former.former
 	}
 	err := s.record(&event{Time: made.Uploaded, Staged: made})
 	s.mu.Unlock()
 	if err != nil {
-		c.discard(f)
+		c.discard(f.blob)
 		return c.broken()
+	}
+	if forgotten != nil {
+		c.discard(forgotten.Blob)
 	}
 	a := answerJSON(http.StatusOK, map[string]any{"success": true, "code": http.StatusOK, "msg": "File uploaded successfully", "data": d.stagedData(c, f, made)})
 	a.changed = true

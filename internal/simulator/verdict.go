@@ -27,10 +27,12 @@ type Verdict struct {
 	// Running counts operations without an end yet.
 	Running int `json:"running"`
 	// UnseenResults counts operations that succeeded and whose success no
-	// answer ever showed: paid and lost. UnseenFailures likewise.
+	// answer ever showed: paid and lost. UnseenFailures likewise. A callback is
+	// no answer: anybody may have sent it, and a careful client asks.
 	UnseenResults  int `json:"unseenResults"`
 	UnseenFailures int `json:"unseenFailures"`
-	// UnfetchedTracks counts generated tracks never downloaded whole.
+	// UnfetchedTracks counts generated tracks never downloaded whole, without
+	// those that ResultsVanish took away.
 	UnfetchedTracks int `json:"unfetchedTracks"`
 
 	Conduct
@@ -174,7 +176,7 @@ func (v *Verdict) addSuccess(o *operation) {
 	if o.seen.IsZero() {
 		v.UnseenResults++
 	}
-	if o.Task == "" {
+	if o.Task == "" || o.Vanished {
 		return
 	}
 	for i := range o.Tracks {
