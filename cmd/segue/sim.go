@@ -85,6 +85,16 @@ providers:
     base_url: %[1]s/mountsea
     credits_url: %[1]s/mountsea-credits
     accounts: {main: {api_key: any}}
+  kie:
+    base_url: %[1]s/kie
+    staging_url: %[1]s/kie-staging
+    accounts: {main: {api_key: any}}
+  apikley:
+    base_url: %[1]s/apikley
+    accounts: {main: {api_key: any}}
+  kkiai:
+    base_url: %[1]s/kkiai
+    accounts: {main: {api_key: any}}
 security: {allow_private_hosts: ["%[2]s"]}
 
 `, served.url, l.Addr())
