@@ -71,7 +71,7 @@ func (c Curve) ended(noticed time.Duration, b Bounds) time.Duration {
 	before := time.Duration(0)
 	for age := time.Duration(0); age < noticed && b.Min > 0; {
 		before = age
-		age = age + c.Pause(age, b)
+		age += c.Pause(age, b)
 	}
 	gap := noticed - before
 	if len(c) >= enough {

@@ -61,8 +61,10 @@ func TestLearnedDetection(t *testing.T) {
 
 func TestWithoutKnowledgeTheAdviceHolds(t *testing.T) {
 	cases := []struct{ age, want time.Duration }{
-		{0, 2 * time.Second}, {9 * time.Second, 2 * time.Second},
-		{50 * time.Second, 10 * time.Second}, {10 * time.Minute, 30 * time.Second},
+		{0, 2 * time.Second},
+		{9 * time.Second, 2 * time.Second},
+		{50 * time.Second, 10 * time.Second},
+		{10 * time.Minute, 30 * time.Second},
 	}
 	for _, c := range cases {
 		if got := (timing.Curve{time.Second}).Pause(c.age, advice); got != c.want {
