@@ -7,8 +7,8 @@
 // contradict each other, the comment at the place says what was chosen, or
 // Config.Options does:
 //
-//	continue_at  float (default): as asked. integer: cut down to whole seconds,
-//	             which one of kkiai's two pages calls for
+//	continue_at  integer (default): cut down to whole seconds, which one of
+//	             kkiai's two pages calls for and both take. float: as asked
 //	refunds      no (default). yes: a task that failed was given back, as the
 //	             software that kkiai seems to run does
 //	task_id      sent with every continuation, for a gateway that insists on the
@@ -128,6 +128,7 @@ func Open(c provider.Config) (provider.Driver, error) {
 }
 
 func (d *driver) configure(c provider.Config) error {
+	d.whole = true
 	if c.WebhookKey != "" {
 		return errors.New("kkiai signs no callbacks: a webhook key would refuse all of them")
 	}

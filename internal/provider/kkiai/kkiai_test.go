@@ -125,8 +125,7 @@ func TestExtendRequest(t *testing.T) {
 				`"task_id":"origin-1","notify_hook":"https://segue.example/callbacks/kkiai/t?x=1&y=2"}`,
 		},
 		{
-			"whole seconds, instrumental",
-			map[string]string{"continue_at": "integer"},
+			"whole seconds, instrumental", nil,
 			provider.Extend{Clip: clip, Params: provider.Params{ContinueAt: 60.99, Title: "Home", Instrumental: true}},
 			`{"task":"upload_extend","mv":"chirp-v4","continue_clip_id":"e9fe2c0e-189d-4a0a-9f4d-354b1c47b99c","continue_at":60,` +
 				`"prompt":"","title":"Home","tags":"","negative_tags":"","make_instrumental":true}`,
