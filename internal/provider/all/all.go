@@ -8,6 +8,8 @@ import (
 	"github.com/segue-audio/segue/internal/provider/mountsea"
 )
 
+//go:generate go run generate.go
+
 // Providers returns a registry of every driver, one line each.
 func Providers() *provider.Registry {
 	r := provider.NewRegistry()
