@@ -265,9 +265,10 @@ func (s *Simulator) concluded(d *delivery, ended outcome) {
 	s.note(&event{Time: s.now(), Called: &called{d.operation.ID, d.chain[0].kind, ended, d.chain[0].final}})
 }
 
-// follow queues what the chain goes on with.
+// follow queues what the chain goes on with: nothing after a retry, which is
+// alone.
 func (s *Simulator) follow(d *delivery) {
-	if d.attempt == 0 && len(d.chain) > 1 {
+	if len(d.chain) > 1 {
 		s.courier.add(&delivery{state: d.state, operation: d.operation, chain: d.chain[1:], due: d.chain[1].due})
 	}
 }

@@ -401,6 +401,38 @@ func TestResetForgetsCallbacks(t *testing.T) {
 	}
 }
 
+// TestResetDuringACallback checks that what became of it is nobody's, also in
+// the journal.
+func TestResetDuringACallback(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sim.jsonl")
+	journal := func(o *simulator.Options) { o.Journal = path }
+	r := newRig(t, journal)
+	asked, release := make(chan struct{}, 9), make(chan struct{})
+	hook := newServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-release
+	}))
+	r.extended("kie", map[string]any{"callBackUrl": hook.URL})
+	r.settle(30 * time.Second)
+	r.balance("key")
+	<-asked
+	if err := r.sim.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	r.pass(time.Hour)
+	if len(asked) != 0 {
+		t.Errorf("%d more callbacks after a reset, want none", len(asked))
+	}
+	if err := r.sim.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := newRig(t, journal)
+	if got := len(again.sim.Charges()); got != 0 {
+		t.Errorf("%d charges after a restart, want 0", got)
+	}
+}
+
 // TestCloseBreaksOffCallbacks closes while a receiver sits on a callback.
 func TestCloseBreaksOffCallbacks(t *testing.T) {
 	r := newRig(t, nil)
@@ -463,6 +495,34 @@ type postbox struct{ times chan time.Time }
 func (p postbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.times <- time.Now()
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+}
+
+// TestRequestsMoveTheCouriers has a clock that no alarm can follow: the next
+// request shows that time has passed.
+func TestRequestsMoveTheCouriers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box, c := postbox{make(chan time.Time, 9)}, &clock{}
+		sim, err := simulator.New(simulator.Options{
+			Seed: 5, NoFetch: true, Now: c.now, ExtendTime: simulator.Timing{Mean: 100 * time.Minute}, HTTP: &http.Client{Transport: box},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := `{"uploadUrl":"http://source/a","callBackUrl":"http://hook/","defaultParamFlag":false,"instrumental":true,"prompt":"x","model":"V5","continueAt":5}`
+		direct(sim, http.MethodPost, "/kie/api/v1/generate/upload-extend", body)
+		for i, pass := range []time.Duration{30 * time.Minute, 40 * time.Minute, 30 * time.Minute} {
+			synctest.Wait()
+			c.advance(pass)
+			direct(sim, http.MethodGet, "/kie/api/v1/chat/credit", "")
+			synctest.Wait()
+			if got := len(box.times); got != i+1 {
+				t.Errorf("%d callbacks after %d steps, want as many", got, i+1)
+			}
+		}
+		if err := sim.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }
 
 // TestCallbacksByTheMachinesClock has no request and no Settle to wake anybody.

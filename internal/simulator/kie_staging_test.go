@@ -7,6 +7,7 @@ import (
 	"maps"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -221,12 +222,16 @@ func TestStagedFilesExpire(t *testing.T) {
 func TestStagingReplacesFilesOfOneName(t *testing.T) {
 	after := map[string]bool{}
 	for seed := range int64(12) {
-		r := newRig(t, bySeed(seed+1))
+		dir := t.TempDir()
+		r := newRig(t, func(o *simulator.Options) { o.Seed, o.Files = seed+1, dir })
 		put := func(text string) string {
 			return textAt(r.object(r.stageStream(part{"file", text}, part{"uploadPath", "in"}, part{"fileName", "a.mp3"})), "data", "downloadUrl")
 		}
+		put("oldest")
 		link := put("old")
-		r.fetch(link)
+		if got := string(r.fetch(link).body); got != "old" {
+			t.Errorf("overwritten before anybody asked: %q, want old", got)
+		}
 		if again := put("new"); again != link {
 			t.Fatalf("the second file is at %s, want %s", again, link)
 		}
@@ -235,8 +240,11 @@ func TestStagingReplacesFilesOfOneName(t *testing.T) {
 		if got := string(r.fetch(link).body); got != "new" {
 			t.Errorf("an hour later: %q, want new", got)
 		}
-		if v := r.sim.Verdict(); v.OverwrittenFiles != 1 {
-			t.Errorf("%d overwritten, want 1", v.OverwrittenFiles)
+		if kept, err := os.ReadDir(dir); len(kept) != 2 || err != nil {
+			t.Errorf("%d files on disk (%v), want the last two", len(kept), err)
+		}
+		if v := r.sim.Verdict(); v.OverwrittenFiles != 2 {
+			t.Errorf("%d overwritten, want 2", v.OverwrittenFiles)
 		}
 	}
 	if diff := cmp.Diff(map[string]bool{"old": true, "new": true}, after); diff != "" {
