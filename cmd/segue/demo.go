@@ -11,11 +11,10 @@ import (
 	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/audio/samples"
 	"github.com/segue-audio/segue/internal/config"
-	"github.com/segue-audio/segue/internal/simulator"
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	var dir string
+	var dir, as string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Carry five real audio files through a simulated provider",
@@ -23,13 +22,17 @@ func (a *app) demoCommand() *cobra.Command {
 tasks in an embedded Redis, against a simulated provider in this process. Nothing
 leaves this machine and nothing is paid. The results are real audio files.`,
 		Args: nothing,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd, dir) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd, dir, as) },
 	}
 	cmd.Flags().StringVar(&dir, "dir", demoFolder, "where to put the files")
+	cmd.Flags().StringVar(&as, "provider", simDriver, "whose driver and whose simulation to show: mountsea, kie, apikley, sunoapi or kkiai")
 	return cmd
 }
 
-func (a *app) demo(cmd *cobra.Command, dir string) (err error) {
+func (a *app) demo(cmd *cobra.Command, dir, as string) (err error) {
+	if _, err := a.providers.Info(as); err != nil {
+		return &failure{exitUsage, err, "segue demo --help"}
+	}
 	songs := filepath.Join(dir, "songs")
 	if err := os.MkdirAll(songs, 0o755); err != nil {
 		return err
@@ -51,12 +54,14 @@ func (a *app) demo(cmd *cobra.Command, dir string) (err error) {
 	}
 	cfg.Redis.URL, cfg.StateDir, cfg.Server.PublicURL = config.URL{}, state, ""
 	sub := &submission{
-		provider: simDriver, name: "demo", out: filepath.Join(dir, "results"), onUnknown: "hold", extend: true,
-		params: enqueue.Extend{ContinueAt: -2, Style: "warm, unhurried"},
+		provider: as, name: "demo", out: filepath.Join(dir, "results"), onUnknown: "hold", extend: true,
+		params: enqueue.Extend{ContinueAt: -2, Title: "Segue", Style: "warm, unhurried", Prompt: "hum along until the tape runs out"},
 	}
 	sub.settle(cmd.Flags())
-	delete(cfg.Providers, simDriver) // the demo's provider is always the built-in one
-	if err := a.seeThrough(cmd.Context(), cfg, sub, []string{songs}, seeing{command: "segue demo", sim: simulator.Options{}}); err != nil {
+	// Nothing of the user's own account takes part: the driver as it is built in, and
+	// the simulator in place of its hosts.
+	cfg.Providers = nil
+	if err := a.seeThrough(cmd.Context(), cfg, sub, []string{songs}, seeing{command: "segue demo", simulated: true}); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.stderr, "\nlisten:  %s\nnext:    segue run FOLDER --provider mountsea --extend --continue-at -5\n", filepath.Join(dir, "results"))

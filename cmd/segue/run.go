@@ -16,7 +16,6 @@ import (
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
-	"github.com/segue-audio/segue/internal/simulator"
 	"github.com/segue-audio/segue/internal/staging"
 )
 
@@ -62,7 +61,8 @@ type seeing struct {
 	command  string
 	volatile bool
 	timeout  time.Duration
-	sim      simulator.Options
+	// simulated says that a simulator in this process stands in for the provider.
+	simulated bool
 }
 
 // seeThrough submits, works if nobody else does, shows the progress, and reports.
@@ -100,10 +100,12 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 
 // start checks what can be checked for free, and submits.
 func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session, screen *screen, how seeing) (id string, err error) {
-	if err := sys.durable(ctx, p, how.volatile); err != nil {
-		return "", err
+	if how.simulated || simulates(p) {
+		if err := sys.simulate(ctx, p); err != nil {
+			return "", err
+		}
 	}
-	if err := sys.simulate(ctx, p, how.sim); err != nil {
+	if err := sys.durable(ctx, p, how.volatile); err != nil {
 		return "", err
 	}
 	if err := sys.reachable(p, s); err != nil {
@@ -139,7 +141,7 @@ func (s *system) reachable(p config.Provider, asked *enqueue.Session) error {
 	if err != nil {
 		return err
 	}
-	base := cmp.Or(s.baseURLs[p.Name], p.BaseURL)
+	base := cmp.Or(s.sims[p.Name].base, p.BaseURL)
 	if info.Uploads.By != provider.ByURL || s.cfg.Server.PublicURL != "" || onThisMachine(base) {
 		return nil
 	}

@@ -208,7 +208,7 @@ func (s *system) stage(ctx context.Context, p config.Provider) (*staging.Staging
 		return staging.New(s.rdb, s.cfg.Server.PublicURL, lifetime, s.log)
 	}
 	base := p.BaseURL
-	if replaced := s.baseURLs[p.Name]; replaced != "" {
+	if replaced := s.sims[p.Name].base; replaced != "" {
 		base = replaced
 	}
 	if !onThisMachine(base) {
@@ -234,13 +234,33 @@ func onThisMachine(baseURL string) bool {
 	return err == nil && isLoopbackHost(u.Hostname())
 }
 
+// surface is where a simulator answers in place of a provider's hosts.
+type surface struct{ base, staging, credits string }
+
+// surfaceOf is a simulator's stand-in for the hosts of a driver.
+func surfaceOf(driver, host string) surface {
+	if driver == simDriver {
+		driver = "mountsea"
+	}
+	return surface{base: host + "/" + driver, staging: host + "/" + driver + "-staging", credits: host + "/" + driver + "-credits"}
+}
+
+// stagingFor is the stand-in for a driver's staging host; most have none.
+func (s surface) stagingFor(driver string) string {
+	if driver == "kie" || driver == "sunoapi" {
+		return s.staging
+	}
+	return ""
+}
+
+// simulates says that a provider is the built-in one, which this process runs itself.
+func simulates(p config.Provider) bool { return p.Driver == simDriver && p.BaseURL == "" }
+
 // simulate runs the built-in provider in this process. It remembers its
 // operations in the state directory, so that a session that was interrupted finds
 // them again.
-func (s *system) simulate(ctx context.Context, p config.Provider, o simulator.Options) error {
-	if p.Driver != simDriver || p.BaseURL != "" {
-		return nil
-	}
+func (s *system) simulate(ctx context.Context, p config.Provider) error {
+	var o simulator.Options
 	dir := filepath.Join(s.cfg.StateDir, "sim")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -256,7 +276,7 @@ func (s *system) simulate(ctx context.Context, p config.Provider, o simulator.Op
 		return err
 	}
 	served := s.serveOn(l, sim.Handler())
-	s.baseURLs[p.Name] = served.url + "/mountsea"
+	s.sims[p.Name] = surfaceOf(p.Driver, served.url)
 	s.allow = append(s.allow, l.Addr().String())
 	return nil
 }

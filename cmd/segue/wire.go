@@ -61,8 +61,8 @@ type system struct {
 	// allow are private hosts that results may come from although nobody
 	// configured them: our own simulator's.
 	allow []string
-	// baseURLs replace those of the configuration: our own simulator's.
-	baseURLs map[string]string
+	// sims stand in for providers: our own simulator.
+	sims map[string]surface
 	// reach is what providers can reach of Segue; empty when they cannot.
 	reach   string
 	closers []func() error
@@ -73,7 +73,7 @@ type system struct {
 func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, command string) (*system, error) {
 	s := &system{
 		app: a, cfg: cfg, log: log,
-		archives: map[string]archive.Archive{}, baseURLs: map[string]string{}, reach: cfg.Server.PublicURL,
+		archives: map[string]archive.Archive{}, sims: map[string]surface{}, reach: cfg.Server.PublicURL,
 		calls: &http.Client{Transport: rest.Transport()},
 		allow: append([]string(nil), cfg.Security.AllowPrivateHosts...),
 	}
@@ -156,7 +156,8 @@ func (s *system) openAccount(providerName, accountName string) (*account.Account
 	if err != nil {
 		return nil, err
 	}
-	if err := acc.Err(); err != nil {
+	sim, simulated := s.sims[p.Name]
+	if err := acc.Err(); err != nil && !simulated {
 		return nil, err
 	}
 	info, err := s.info(p)
@@ -164,8 +165,9 @@ func (s *system) openAccount(providerName, accountName string) (*account.Account
 		return nil, err
 	}
 	driver, err := s.app.providers.Open(p.Driver, provider.Config{
-		BaseURL: cmp.Or(s.baseURLs[p.Name], p.BaseURL), StagingURL: p.StagingURL, CreditsURL: p.CreditsURL,
-		APIKey: cmp.Or(acc.APIKey.Reveal(), p.Name), WebhookKey: acc.WebhookKey.Reveal(),
+		BaseURL: cmp.Or(sim.base, p.BaseURL), StagingURL: cmp.Or(sim.stagingFor(p.Driver), p.StagingURL),
+		CreditsURL: cmp.Or(sim.credits, p.CreditsURL),
+		APIKey:     cmp.Or(acc.APIKey.Reveal(), p.Name), WebhookKey: acc.WebhookKey.Reveal(),
 		HTTP: s.calls, ReplayWindow: p.ReplayWindow, Options: optionsOf(p),
 	})
 	if err != nil {
@@ -345,7 +347,8 @@ func (s *system) work(ctx context.Context, stage *staging.Staging) error {
 // durable refuses to spend real credits while Redis would forget that they were
 // spent. accepted is its user's word that the risk is known.
 func (s *system) durable(ctx context.Context, p config.Provider, accepted bool) error {
-	simulated := p.Driver == simDriver || onThisMachine(p.BaseURL)
+	_, ours := s.sims[p.Name]
+	simulated := ours || p.Driver == simDriver || onThisMachine(p.BaseURL)
 	switch {
 	case accepted || simulated || !s.cfg.Redis.RequireDurable:
 		return nil
