@@ -389,6 +389,32 @@ func TestExpiredUploadIsRepeated(t *testing.T) {
 	r.wantCharges("upload a.mp3 in remote-1", "upload a.mp3 in remote-1", "extend clip-op-2 at 55")
 }
 
+// TestUnfetchableUploadIsStagedOnceMore: the provider could not fetch what was
+// staged; a second staging is tried, a third is not.
+func TestUnfetchableUploadIsStagedOnceMore(t *testing.T) {
+	staged := func() (*provider.State, error) {
+		return &provider.State{Done: true, Clip: &provider.Clip{URL: "https://stage.test/x"}}, nil
+	}
+	accept := func(bill func()) error { bill(); return nil }
+	for _, c := range []struct {
+		answers []func(func()) error
+		want    string
+	}{
+		{[]func(func()) error{accept, refuse(fault.NotFound), accept, accept}, "succeeded"},
+		{[]func(func()) error{accept, refuse(fault.NotFound), accept, refuse(fault.NotFound)}, "failed"},
+	} {
+		r := newRig(t)
+		r.info.Uploads.Paid = false
+		r.vendor.submits = c.answers
+		r.vendor.states = []func() (*provider.State, error){staged, staged}
+		id := r.submit(1, session.Spec{})
+		r.carryOn(id)
+		if it := r.item(id, 0); it.Label() != c.want || it.Used[session.StepUpload] != 2 {
+			t.Errorf("item ends at %s after %d uploads, want %s after 2", it.Label(), it.Used[session.StepUpload], c.want)
+		}
+	}
+}
+
 func TestCanceledSessionSendsNothingMore(t *testing.T) {
 	r := newRig(t)
 	id := r.submit(2, session.Spec{})

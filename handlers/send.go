@@ -117,6 +117,11 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 	switch {
 	case r.paid && charge == fault.ChargeUnknown:
 		return h.doubt(ctx, j, why, cause)
+	case j.stagedInVain(cause):
+		err := h.record(ctx, j, soon, func(it *session.Item, now time.Time) error {
+			return errors.Join(it.Release(token, why), it.Restage(now))
+		})
+		return outcome(err, nil)
 	case permanent(cause) || (r.paid && charge == fault.ChargeMade) || (!r.patient && h.tooLate(j)):
 		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Refuse(token, why) })
 		return outcome(err, final(cause))
@@ -124,6 +129,14 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 	pause := backoff(j.Item.Attempts, cause)
 	err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Release(token, why) })
 	return outcome(err, again(pause, cause))
+}
+
+// stagedInVain says that the provider did not find, at no cost, the file that the
+// upload had staged for it for free. Staging once more may help; it helps at most
+// once.
+func (j *job) stagedInVain(cause error) bool {
+	return j.Item.Step == session.StepExtend && fault.CodeOf(cause) == fault.NotFound &&
+		j.Item.Clip.URL != "" && !j.account.Info.Uploads.Paid && j.Item.Used[session.StepUpload] <= 1
 }
 
 // doubt records a paid request whose outcome is unknown. It is never sent again
