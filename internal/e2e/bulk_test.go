@@ -42,7 +42,7 @@ func TestTenThousand(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 10_000
-	s := onEmbedded(t, binary, "--track-scale", "0.0001", "--upload-time", "50ms", "--extend-time", "50ms")
+	s := onEmbedded(t, binary, direct, "--track-scale", "0.0001", "--upload-time", "50ms", "--extend-time", "50ms")
 	s.provider.credit(12 * n)
 	folder := t.TempDir()
 	songs := make([]song, n)

@@ -30,7 +30,7 @@ func harmless() simulator.Faults {
 // operator does, by the provider's own list.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	s := onRedis(t)
+	s := onRedis(t, slowly)
 	s.provider.faults(harmless())
 	songs := mixed(t, t.TempDir(), 50)
 	victim, other := s.worker("victim"), s.worker("other")
@@ -72,7 +72,7 @@ func TestCrash(t *testing.T) {
 // has begun.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
-	s := onRedis(t)
+	s := onRedis(t, slowly)
 	s.provider.faults(harmless())
 	songs := tones(t, t.TempDir(), 60)
 	var workers []*process

@@ -17,7 +17,7 @@ import (
 // perhaps charged, and goes on from the operator's decision, still paid for once.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
-	s := onRedis(t)
+	s := onRedis(t, direct)
 	kinds := []simulator.Kind{simulator.DropAfter, simulator.ErrorAfter, simulator.PageAfter, simulator.TruncateAfter, simulator.DropBefore}
 	var next []simulator.Next
 	for _, endpoint := range []string{"mountsea.item", "mountsea.generate"} {

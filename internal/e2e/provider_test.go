@@ -7,7 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,6 +46,35 @@ func startProvider(t testing.TB, binary string, args ...string) *provider {
 	said := p.says(p.stdout, `(?m)^url (http://(\S+))\nseed (\d+)$`)
 	t.Logf("simulator seed %s", said[3])
 	return &provider{t: t, proc: p, url: said[1], host: said[2]}
+}
+
+// direct lets Segue speak to the provider itself.
+func direct(p *provider) string { return p.url }
+
+// slowly lets Segue speak to the provider through a proxy that holds the answer to
+// each paid request: by then it is charged, and Segue does not know it. Whatever
+// ends a worker ends it with such answers on their way.
+func slowly(p *provider) string {
+	target, err := url.Parse(p.url)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ModifyResponse: func(r *http.Response) error {
+			if r.Request.Method != http.MethodPost {
+				return nil
+			}
+			select {
+			case <-time.After(700 * time.Millisecond):
+			case <-r.Request.Context().Done():
+			}
+			return nil
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // that a client is gone is what the tests do
+	})
+	p.t.Cleanup(proxy.Close)
+	return proxy.URL
 }
 
 var httpClient = &http.Client{Timeout: 30 * time.Second}

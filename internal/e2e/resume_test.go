@@ -32,7 +32,7 @@ func TestResume(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := onEmbedded(t, program(t), "--extend-time", "2s")
+			s := onEmbedded(t, program(t), slowly, "--extend-time", "2s")
 			s.provider.faults(simulator.Faults{simulator.Delay: 0.25})
 			songs := mixed(t, t.TempDir(), 12)
 			first := s.see(songs)

@@ -68,7 +68,7 @@ func (s *system) paused() map[string]bool {
 // somebody else cannot do to it.
 func TestServe(t *testing.T) {
 	t.Parallel()
-	s := onRedis(t)
+	s := onRedis(t, direct)
 	s.worker("worker")
 	songs := tones(t, t.TempDir(), 1)
 	st, code := s.watch(s.submit(songs))
@@ -126,7 +126,7 @@ func (s *system) strangers(want map[string]bool) {
 // TestServeWithoutRedis takes Redis away from a running server.
 func TestServeWithoutRedis(t *testing.T) {
 	t.Parallel()
-	s := onRedis(t)
+	s := onRedis(t, direct)
 	if a := s.request(http.MethodGet, "/readyz", nil); a.code != http.StatusOK {
 		t.Errorf("GET /readyz: %d, want 200", a.code)
 	}

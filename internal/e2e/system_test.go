@@ -38,30 +38,30 @@ func environment(home string) []string {
 	return []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "TZ=UTC"}
 }
 
-// onRedis is an installation on a redis-server: a provider, segue serve, and as
-// yet no worker.
-func onRedis(t testing.TB, simulator ...string) *system {
+// onRedis is an installation on a redis-server: a provider and the way to it, segue
+// serve, and as yet no worker.
+func onRedis(t testing.TB, way func(*provider) string) *system {
 	t.Helper()
 	url, rdb := redistest.Server(t)
 	s := &system{t: t, dir: t.TempDir(), binary: program(t), rdb: rdb}
-	s.provider = startProvider(t, s.binary, simulator...)
-	s.configure(url)
+	s.provider = startProvider(t, s.binary)
+	s.configure(url, way(s.provider))
 	s.serve = s.start("serve", "serve", "--server-addr", "127.0.0.1:0")
 	s.url = s.serve.says(s.serve.stderr, `serving on (http://\S+)`)[1]
 	return s
 }
 
 // onEmbedded is an installation on the Redis that segue run brings along.
-func onEmbedded(t testing.TB, binary string, simulator ...string) *system {
+func onEmbedded(t testing.TB, binary string, way func(*provider) string, simulator ...string) *system {
 	t.Helper()
 	s := &system{t: t, dir: t.TempDir(), binary: binary}
 	s.provider = startProvider(t, binary, simulator...)
-	s.configure("")
+	s.configure("", way(s.provider))
 	return s
 }
 
 // configure writes the configuration file that every process shares.
-func (s *system) configure(redisURL string) {
+func (s *system) configure(redisURL, providerURL string) {
 	s.t.Helper()
 	text := fmt.Sprintf(`redis: {url: %q}
 state_dir: state
@@ -75,7 +75,7 @@ providers:
 worker: {drain: %[4]s}
 archive: {url: archive}
 security: {allow_private_hosts: [%[5]q]}
-`, redisURL, s.provider.url, apiKey, drain, s.provider.host)
+`, redisURL, providerURL, apiKey, drain, s.provider.host)
 	if err := os.WriteFile(filepath.Join(s.dir, "segue.yaml"), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
