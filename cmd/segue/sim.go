@@ -16,7 +16,7 @@ import (
 const simCredits = 1_000_000
 
 func (a *app) simCommand() *cobra.Command {
-	var address, journal, public string
+	var address, journal, public, webhookKey string
 	var seed, credits int64
 	var faultless, fetchNothing bool
 	var upload, extend time.Duration
@@ -39,6 +39,7 @@ They are mildly faulty, as the real ones are; --faultless turns that off.
 			if faultless {
 				o.Faults = simulator.Faults{}
 			}
+			o.Callbacks.WebhookKey = webhookKey
 			if upload > 0 {
 				o.UploadTime = simulator.Timing{Mean: upload, Jitter: upload / 3}
 			}
@@ -53,6 +54,7 @@ They are mildly faulty, as the real ones are; --faultless turns that off.
 	f.Int64Var(&seed, "seed", 0, "seed of every choice and fault (0: a new one, printed)")
 	f.Int64Var(&credits, "credits", simCredits, "credits that an account begins with")
 	f.StringVar(&journal, "journal", "", "file that keeps operations and charges across restarts")
+	f.StringVar(&webhookKey, "webhook-key", "", "key that signs the callbacks of providers that sign (kie)")
 	f.StringVar(&public, "public-url", "", "what result URLs begin with (default: the host that was asked)")
 	f.BoolVar(&faultless, "faultless", false, "no faults until some are set over the control API")
 	f.BoolVar(&fetchNothing, "no-fetch", false, "believe every audio URL without downloading it")
