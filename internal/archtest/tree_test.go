@@ -177,20 +177,26 @@ func load(t *testing.T) *tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packages, err := golist(t.Context(), root, "-e", "-deps", "-json=ImportPath,Dir,Standard,Imports,Module", "./...")
+	return loaded(t, root, "./...")
+}
+
+// loaded reads the packages of the module at root that the patterns name.
+func loaded(t *testing.T, root string, patterns ...string) *tree {
+	t.Helper()
+	packages, err := golist(t.Context(), root, append([]string{"-e", "-deps", "-json=ImportPath,Dir,Standard,Imports,Module"}, patterns...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded := &tree{fset: token.NewFileSet(), imports: make(map[string][]string), owner: make(map[string]string)}
+	made := &tree{fset: token.NewFileSet(), imports: make(map[string][]string), owner: make(map[string]string)}
 	for _, p := range packages {
-		if err := loaded.add(root, p); err != nil {
+		if err := made.add(root, p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if loaded.entries, err = entries(t.Context(), root); err != nil {
+	if made.entries, err = entries(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
-	return loaded
+	return made
 }
 
 // add takes one listed package into the tree; ours are parsed.
