@@ -13,6 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # Every Go module here except tools/, whose only code is other people's.
 MODULES := $(shell find . \( -name .git -o -name testdata -o -name node_modules -o -path ./bin -o -path ./tools \) -prune -o -name go.mod -print | sort | xargs -n1 dirname)
 SUBMODULES := $(filter-out .,$(MODULES))
+TOOLMODULES := ./tools ./tools/versitygw
 
 # Longer than the slowest package needs on two busy cores, shorter than the
 # patience of whoever waits for a deadlock to be reported.
@@ -63,7 +64,7 @@ fmt-check: $(BIN)/gofumpt ## all Go code is formatted by gofumpt
 
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum are what `go mod tidy` would write
-	@set -e; for m in $(MODULES) ./tools; do echo "go mod tidy -diff  # $$m"; (cd $$m && $(GO) mod tidy -diff); done
+	@set -e; for m in $(MODULES) $(TOOLMODULES); do echo "go mod tidy -diff  # $$m"; (cd $$m && $(GO) mod tidy -diff); done
 
 .PHONY: vet
 vet: ## go vet
@@ -98,8 +99,9 @@ cover: deps ## coverage over all packages: coverage.out, and the total
 	@$(GO) tool cover -func=coverage.out | tail -n 1
 
 .PHONY: deps
-deps: ## install what the tests drive: redis-server and audio encoders (root and apt), or say how
+deps: ## install what the tests drive: redis-server, audio encoders, node (root and apt), or say how; Prism, versitygw
 	@scripts/deps.sh
+	@$(MAKE) $(BIN)/versitygw $(BIN)/.prism/installed # node is there only now
 
 .PHONY: tools
 tools: $(BIN)/golangci-lint $(BIN)/gofumpt ## build the pinned tools into bin/
@@ -116,4 +118,17 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 
 $(BIN)/gofumpt: tools/go.mod tools/go.sum
 	$(GO) build -C tools -o $@ mvdan.cc/gofumpt
+	@touch $@
+
+# What internal/independent holds the drivers against. Neither is part of
+# anything that is built here: each has its own list of versions.
+$(BIN)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
+	CGO_ENABLED=0 $(GO) build -C tools/versitygw -trimpath -o $@ github.com/versity/versitygw/cmd/versitygw
+	@touch $@
+
+# A folder with a dot, since Go would take for ours what packages bring along.
+$(BIN)/.prism/installed: internal/independent/prism/package.json internal/independent/prism/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@

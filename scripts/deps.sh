@@ -12,6 +12,8 @@ wanted=(
 	flac:flac
 	opusenc:opus-tools
 	oggenc:vorbis-tools
+	node:nodejs
+	npm:npm
 )
 
 packages=()
@@ -26,7 +28,7 @@ if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
 	{
 		echo "The tests need what is not installed here: ${packages[*]}"
 		echo "  Debian, Ubuntu:  sudo apt-get install ${packages[*]}"
-		echo "  macOS:           brew install redis ffmpeg lame flac opus-tools vorbis-tools"
+		echo "  macOS:           brew install redis ffmpeg lame flac opus-tools vorbis-tools node"
 		echo "'go test ./...' runs what can run without, and says what it skips."
 	} >&2
 	exit 1
