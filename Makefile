@@ -101,7 +101,7 @@ cover: deps ## coverage over all packages: coverage.out, and the total
 .PHONY: deps
 deps: ## install what the tests drive: redis-server, audio encoders, node (root and apt), or say how; Prism, versitygw
 	@scripts/deps.sh
-	@$(MAKE) $(BIN)/versitygw $(BIN)/.prism/installed # node is there only now
+	@$(MAKE) -s $(BIN)/versitygw $(BIN)/.prism/installed # node is there only now
 
 .PHONY: tools
 tools: $(BIN)/golangci-lint $(BIN)/gofumpt ## build the pinned tools into bin/
@@ -123,7 +123,7 @@ $(BIN)/gofumpt: tools/go.mod tools/go.sum
 # What internal/independent holds the drivers against. Neither is part of
 # anything that is built here: each has its own list of versions.
 $(BIN)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
-	CGO_ENABLED=0 $(GO) build -C tools/versitygw -trimpath -o $@ github.com/versity/versitygw/cmd/versitygw
+	$(GO) build -C tools/versitygw -o $@ github.com/versity/versitygw/cmd/versitygw
 	@touch $@
 
 # A folder with a dot, since Go would take for ours what packages bring along.
