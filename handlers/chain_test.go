@@ -415,6 +415,31 @@ func TestUnfetchableUploadIsStagedOnceMore(t *testing.T) {
 	}
 }
 
+func TestSourceURLsAreEncoded(t *testing.T) {
+	for given, want := range map[string]string{
+		"https://host.test/a ü.mp3":             "https://host.test/a%20%C3%BC.mp3",
+		"https://host.test/a%20b.mp3?sig=x%2By": "https://host.test/a%20b.mp3?sig=x%2By",
+		"https://host.test/a?name=two words":    "https://host.test/a?name=two%20words",
+	} {
+		r := newRig(t)
+		id := r.submit(1, session.Spec{})
+		_, _, err := r.store.Update(t.Context(), id, 0, time.Minute, func(w *session.Work) error {
+			w.Item.Source = session.Source{Name: given, URL: given}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		task, _ := r.next(id, 0)
+		if err := r.deliver(task); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.vendor.urls) != 1 || r.vendor.urls[0] != want {
+			t.Errorf("the provider is told %q, want %q", r.vendor.urls, want)
+		}
+	}
+}
+
 func TestCanceledSessionSendsNothingMore(t *testing.T) {
 	r := newRig(t)
 	id := r.submit(2, session.Spec{})

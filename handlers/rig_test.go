@@ -33,6 +33,7 @@ type vendor struct {
 	charges []string // "upload a.mp3", "extend clip-1"
 	opened  int
 	polls   int
+	urls    []string // where uploads were to be fetched
 	// answers are given, in order, instead of success: for paid requests and polls.
 	submits []func(bill func()) error
 	states  []func() (*provider.State, error)
@@ -63,6 +64,7 @@ func (v *vendor) submit(what string) (*provider.Accepted, error) {
 }
 
 func (v *vendor) Upload(_ context.Context, r *provider.Upload) (*provider.Accepted, error) {
+	v.urls = append(v.urls, r.Audio.URL)
 	return v.submit("upload " + r.Audio.Name + " in " + r.Session)
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -137,7 +139,7 @@ func (h *Handlers) remoteSession(ctx context.Context, j *job) (string, error) {
 func (h *Handlers) audio(ctx context.Context, j *job) (provider.Audio, error) {
 	src := j.Item.Source
 	audio := provider.Audio{
-		URL: src.URL, Name: nameOf(src), Format: src.Format, Size: src.Size, SHA256: src.SHA256,
+		URL: encoded(src.URL), Name: nameOf(src), Format: src.Format, Size: src.Size, SHA256: src.SHA256,
 		Duration: time.Duration(src.Duration * float64(time.Second)),
 	}
 	switch {
@@ -153,6 +155,21 @@ func (h *Handlers) audio(ctx context.Context, j *job) (provider.Audio, error) {
 	url, err := h.Stage(ctx, src)
 	audio.URL = url
 	return audio, err
+}
+
+// encoded is a URL as providers check it: people and browsers take spaces and
+// umlauts, RFC 3986 does not. What is encoded already stays as it is: a signature
+// may cover it.
+func encoded(address string) string {
+	var out strings.Builder
+	for n := range len(address) {
+		if c := address[n]; c > ' ' && c < 0x7f && !strings.ContainsRune("\"<>\\^`{|}", rune(c)) {
+			out.WriteByte(c)
+		} else {
+			fmt.Fprintf(&out, "%%%02X", c)
+		}
+	}
+	return out.String()
 }
 
 func nameOf(src session.Source) string {
