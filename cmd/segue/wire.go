@@ -197,6 +197,14 @@ func (a *app) info(p config.Provider) (provider.Info, error) {
 	info.Name = p.Name
 	info.Prices.Upload, info.Prices.Extend = p.Credits.Upload, p.Credits.Extend
 	info.Poll = provider.Polling{Min: p.Poll.Min, Max: p.Poll.Max, Deadline: p.Poll.Deadline}
+	if limit, ok := optionsOf(p)["max_upload"]; ok {
+		// The driver holds to it too; here it joins the one report on all files.
+		longest, err := time.ParseDuration(limit)
+		if err != nil {
+			return info, fault.Uncharged(fault.Invalid, "segue.info", fmt.Errorf("providers.%s.options: max_upload is %q; write a duration such as 2m", p.Name, limit))
+		}
+		info.Uploads.MaxDuration = longest
+	}
 	models := append([]provider.Model(nil), info.Models...)
 	for name, override := range p.Models {
 		models = overrideModel(models, name, override)
