@@ -17,7 +17,7 @@ TOOLMODULES := ./tools ./tools/versitygw
 
 # Longer than the slowest package needs on two busy cores, shorter than the
 # patience of whoever waits for a deadlock to be reported.
-TESTTIMEOUT ?= 8m
+TESTTIMEOUT ?= 15m
 TESTFLAGS ?= -race -shuffle=on -timeout $(TESTTIMEOUT)
 # What to test: `make test PKG=./internal/audio/...`
 PKG ?= ./...

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -438,6 +439,27 @@ func TestSourceURLsAreEncoded(t *testing.T) {
 			t.Errorf("the provider is told %q, want %q", r.vendor.urls, want)
 		}
 	}
+}
+
+// TestDeathWhilePreparing: a worker that dies between taking a task and claiming
+// its step leaves an item that the sweep finds within seconds.
+func TestDeathWhilePreparing(t *testing.T) {
+	r := newRig(t)
+	id := r.submit(1, session.Spec{})
+	r.h.Stage = func(context.Context, session.Source) (string, error) { panic(errCrash) }
+	task, _ := r.next(id, 0)
+	if err := r.deliver(task); !errors.Is(err, errCrash) {
+		t.Fatalf("delivery: %v, want a crash", err)
+	}
+	r.restart()
+	r.pass(8 * time.Second)
+	r.sweep()
+	again, _ := r.next(id, 0)
+	if place, err := r.h.Queue.Find(again); err != nil || place != 1 {
+		t.Errorf("8 s after the death the item's task is at place %d, %v; want 1 (coming)", place, err)
+	}
+	r.carryOn(id)
+	r.wantCharges("upload a.mp3 in remote-1", "extend clip-op-1 at 55")
 }
 
 func TestCanceledSessionSendsNothingMore(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -24,7 +26,12 @@ func (h *Handlers) Upload(ctx context.Context, p tasks.Upload) error {
 	if j == nil || err != nil {
 		return err
 	}
+	stop, err := h.preparing(ctx, j)
+	if err != nil {
+		return err
+	}
 	upload, err := h.prepareUpload(ctx, j)
+	stop()
 	if err != nil {
 		return h.postpone(ctx, j, err)
 	}
@@ -38,6 +45,32 @@ func (h *Handlers) Upload(ctx context.Context, p tasks.Upload) error {
 			return j.account.Driver.Upload(ctx, upload)
 		},
 	})
+}
+
+// preparing makes the sweep look soon while the step is not claimed yet, and puts
+// it off for as long as this worker lives: should it die here, the item does not
+// wait for the turn that it had while its task was on the queue.
+func (h *Handlers) preparing(ctx context.Context, j *job) (stop func(), err error) {
+	if err := h.later(ctx, &j.Item, soon); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ticker := time.NewTicker(soon / 2)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if err := h.later(ctx, &j.Item, soon); err != nil && ctx.Err() == nil {
+					h.Log.WarnContext(ctx, "item not put off", slog.String("cause", err.Error()))
+				}
+			}
+		}
+	})
+	return func() { cancel(); wg.Wait() }, nil
 }
 
 // A provider that fetches the audio itself answers at once; giving it the bytes
