@@ -310,11 +310,12 @@ func set[T any](to, from *T) {
 }
 
 // keyOf makes the same command the same session: it identifies the provider, the
-// account, what is asked for, and the files by their contents.
+// account, what is asked for, and the files by their contents. Where results go and
+// what happens to held items are no part of it: they are no reason to pay again.
 func keyOf(s *enqueue.Session) (string, error) {
 	sum := sha256.New()
 	enc := json.NewEncoder(sum)
-	err := enc.Encode([]any{s.Provider, s.Account, s.Name, s.Extend, s.OnUnknown, s.Archive})
+	err := enc.Encode([]any{s.Provider, s.Account, s.Name, s.Extend})
 	for n := range s.Items {
 		item := &s.Items[n]
 		err = errors.Join(err, enc.Encode([]any{item.Source, item.Known.SHA256, item.Extend, item.UploadOnly}))

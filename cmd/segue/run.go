@@ -121,7 +121,7 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 		return submitted.SessionID, nil
 	}
 	if err != nil {
-		return "", err
+		return "", submittedOtherwise(err)
 	}
 	verb := "session"
 	if submitted.Existed {
@@ -326,7 +326,16 @@ func (a *app) submitTo(ctx context.Context, sys *system, p config.Provider, s *e
 	if errors.Is(err, enqueue.ErrCanceled) && submitted != nil {
 		return nil, &failure{exitOther, fmt.Errorf("session %s was canceled", submitted.SessionID), "segue retry " + submitted.SessionID + " takes it up again, --again is a new one"}
 	}
-	return submitted, err
+	return submitted, submittedOtherwise(err)
+}
+
+// submittedOtherwise explains the one conflict that a command can meet: the same
+// files, asked for in the same way, were submitted with another --out or policy.
+func submittedOtherwise(err error) error {
+	if !errors.Is(err, enqueue.ErrConflict) {
+		return err
+	}
+	return hinted(err, "the same command with its first --out (or --archive) and --on-unknown, segue results SESSION --out DIR for a copy, or --again to pay anew")
 }
 
 // results prints how a session ended and gives the exit code that says so.
