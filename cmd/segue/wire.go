@@ -106,6 +106,10 @@ func (s *system) connect(ctx context.Context, command string) error {
 		s.embedded = server
 		s.closers = append(s.closers, server.Close)
 		url = server.URL()
+		if !server.Durable() {
+			fmt.Fprintln(s.app.stderr, "note: no redis-server is installed; a stand-in in this process keeps the queue and may forget its last second when it is killed. "+
+				"Install redis-server before you spend real credits.")
+		}
 	}
 	rdb, err := redisconn.Open(url)
 	if err != nil {
