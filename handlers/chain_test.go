@@ -320,6 +320,76 @@ func TestWaitingIsFree(t *testing.T) {
 	}
 }
 
+// TestReportsAreHints: a report of the end makes the poll come back at once when it
+// came while the question was on its way, and soon when the provider's own books are
+// behind it, or it lies. It never ends anything by itself.
+func TestReportsAreHints(t *testing.T) {
+	r := newRig(t)
+	id := r.submit(1, session.Spec{})
+	upload, _ := r.next(id, 0)
+	if err := r.deliver(upload); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(100 * time.Second)
+	poll, _ := r.next(id, 0)
+	report := func(kind string, done bool) {
+		t.Helper()
+		about := r.item(id, 0).Ref()
+		if _, err := r.store.Report(t.Context(), about, session.Report{Operation: "op-1", Kind: kind, Done: done}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	running := func() (*provider.State, error) { return &provider.State{Word: "running"}, nil }
+	for _, c := range []struct {
+		name  string
+		state func() (*provider.State, error)
+		want  time.Duration
+	}{
+		{"nothing reported", running, 20 * time.Second},
+		{"a stage reported", func() (*provider.State, error) { report("text", false); return running() }, 20 * time.Second},
+		{"the end reported meanwhile", func() (*provider.State, error) {
+			r.clock = r.clock.Add(time.Second)
+			r.mini.SetTime(r.clock)
+			report("complete", true)
+			return running()
+		}, 0},
+		{"the end reported before, and not true", running, 2 * time.Second},
+	} {
+		r.vendor.states = []func() (*provider.State, error){c.state}
+		err := r.deliver(poll)
+		if got := handlers.RetryDelay(0, err, nil); handlers.IsFailure(err) || got < c.want || got > c.want+2*time.Second {
+			t.Errorf("%s: %v, again in %v; want about %v", c.name, err, got, c.want)
+		}
+		r.pass(time.Second)
+		if got := r.item(id, 0).Label(); got != "upload.waiting" {
+			t.Fatalf("%s: the item is at %s, want upload.waiting", c.name, got)
+		}
+	}
+	if current := r.carryOn(id); current.Status() != session.StatusSucceeded {
+		t.Errorf("status %s, want succeeded", current.Status())
+	}
+}
+
+// TestReportSettlesALostAnswer: the answer to a paid request is lost, but the
+// provider reported under the item's own token: that is evidence enough.
+func TestReportSettlesALostAnswer(t *testing.T) {
+	r := newRig(t)
+	r.info.Callbacks = true
+	r.h.Callback = func(name, token string) string { return "https://segue.test/callbacks/" + name + "/" + token }
+	id := r.submit(1, session.Spec{})
+	r.vendor.submits = []func(func()) error{func(bill func()) error {
+		about := session.Ref{Session: id, Index: 0, Step: session.StepUpload}
+		if _, err := r.store.Report(t.Context(), about, session.Report{Operation: "op-1", Kind: "text"}); err != nil {
+			t.Fatal(err)
+		}
+		return billAndLose(bill)
+	}}
+	if current := r.carryOn(id); current.Status() != session.StatusSucceeded {
+		t.Errorf("status %s, want succeeded", current.Status())
+	}
+	r.wantCharges("upload a.mp3 in remote-1", "extend clip-op-1 at 55")
+}
+
 func TestFetchRenewsExpiredURLs(t *testing.T) {
 	r := newRig(t)
 	r.shelf.fails = []error{nil, fault.New(fault.Denied, "archive.Keep", errors.New("status 403"))}

@@ -75,7 +75,7 @@ func (h *Handlers) notReady(ctx context.Context, j *job, state *provider.State) 
 		return err
 	case report.About(&j.Item) && report.Done && report.At > j.Now.UnixMilli():
 		// The end was reported while the question was on its way.
-		return wait(0, errors.New(state.Word))
+		return wait(time.Millisecond, errors.New(state.Word))
 	case report.About(&j.Item) && report.Done:
 		// It was reported before, and the provider's own books are behind.
 		return wait(j.account.Info.Poll.Min, errors.New(state.Word))
