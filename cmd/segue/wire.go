@@ -200,7 +200,7 @@ func (a *app) info(p config.Provider) (provider.Info, error) {
 	}
 	info.Name = p.Name
 	info.Prices.Upload, info.Prices.Extend = p.Credits.Upload, p.Credits.Extend
-	info.Poll = provider.Polling{Min: p.Poll.Min, Max: p.Poll.Max, Deadline: p.Poll.Deadline}
+	info.Poll = provider.Polling{Min: max(p.Poll.Min, spacing(p.Limits.PollPerOperation)), Max: p.Poll.Max, Deadline: p.Poll.Deadline}
 	if limit, ok := optionsOf(p)["max_upload"]; ok {
 		// The driver holds to it too; here it joins the one report on all files.
 		longest, err := time.ParseDuration(limit)
@@ -215,6 +215,15 @@ func (a *app) info(p config.Provider) (provider.Info, error) {
 	}
 	info.Models = models
 	return info, nil
+}
+
+// spacing is the shortest wait that a rate allows: KIE's ceiling of three questions
+// a second is not passed, whatever poll.min says.
+func spacing(r config.Rate) time.Duration {
+	if r.N < 1 {
+		return 0
+	}
+	return r.Per / time.Duration(r.N)
 }
 
 // overrideModel changes a model of the table, or adds one.
