@@ -136,20 +136,7 @@ func (c *Client) seal(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return c.settle(ctx, id, completion)
-}
-
-// settle enqueues what follows a completion that a producer's call brought
-// about. Should that fail, the workers' sweep does it.
-func (c *Client) settle(ctx context.Context, id string, completion int) error {
-	if completion == 0 {
-		return nil
-	}
-	task, err := session.SettleTask(id, completion, 0)
-	if err != nil {
-		return err
-	}
-	return c.queue.Put(ctx, task, 0)
+	return c.queue.Settle(ctx, id, completion)
 }
 
 // The bounds of Wait's questions to Redis.
@@ -196,7 +183,7 @@ func (c *Client) Cancel(ctx context.Context, id string) (*Status, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	if err := c.settle(ctx, id, completion); err != nil {
+	if err := c.queue.Settle(ctx, id, completion); err != nil {
 		return nil, translate(err)
 	}
 	if err := c.endQueued(ctx, id); err != nil {
@@ -226,7 +213,7 @@ func (c *Client) endQueued(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return c.settle(ctx, id, written.Completion)
+		return c.queue.Settle(ctx, id, written.Completion)
 	})
 }
 

@@ -276,31 +276,11 @@ func (h *Handlers) follow(ctx context.Context, it *session.Item, completion int)
 }
 
 func (h *Handlers) followAfter(ctx context.Context, it *session.Item, completion int, delay time.Duration) error {
-	if completion > 0 {
-		if err := h.enqueueSettle(ctx, it.Session, completion); err != nil {
-			return err
-		}
-	}
-	task, ok, err := session.Next(it)
-	if err != nil {
-		return fault.New(fault.Internal, "handlers.follow", err)
-	}
-	if !ok {
-		return nil
-	}
-	if err := h.Queue.Put(ctx, task, delay); err != nil {
+	if err := h.Queue.Follow(ctx, it, completion, delay); err != nil {
 		return err
 	}
 	h.at("enqueued")
 	return nil
-}
-
-func (h *Handlers) enqueueSettle(ctx context.Context, id string, completion int) error {
-	task, err := session.SettleTask(id, completion, 0)
-	if err != nil {
-		return fault.New(fault.Internal, "handlers.settle", err)
-	}
-	return h.Queue.Put(ctx, task, 0)
 }
 
 // failure describes err for people and for code.

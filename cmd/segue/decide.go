@@ -211,7 +211,7 @@ func (a *app) decide(ctx context.Context, sys *system, id string, indexes []int,
 	for _, index := range indexes {
 		work, written, err := sys.store.Update(ctx, id, index, look, func(w *session.Work) error { return change(&w.Item, w.Now) })
 		if err == nil {
-			err = sys.follow(ctx, &work.Item, written.Completion)
+			err = sys.queue.Follow(ctx, &work.Item, written.Completion, 0)
 		}
 		d := decision{ItemID: session.ItemID(id, index)}
 		if work != nil {
@@ -254,22 +254,4 @@ func (s *system) goingOn(id string) string {
 		return "the command that submitted it, again: it goes on (or segue up)"
 	}
 	return "segue status --watch " + id
-}
-
-// follow enqueues what follows from an item's state.
-func (s *system) follow(ctx context.Context, it *session.Item, completion int) error {
-	if completion > 0 {
-		task, err := session.SettleTask(it.Session, completion, 0)
-		if err != nil {
-			return err
-		}
-		if err := s.queue.Put(ctx, task, 0); err != nil {
-			return err
-		}
-	}
-	task, ok, err := session.Next(it)
-	if err != nil || !ok {
-		return err
-	}
-	return s.queue.Put(ctx, task, 0)
 }

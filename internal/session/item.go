@@ -331,6 +331,9 @@ func (it *Item) Keep(token string, tracks []Track, now time.Time) error {
 // Stray puts on record an operation that was accepted after its claim had been
 // given to somebody else: it was paid, so it is never forgotten.
 func (it *Item) Stray(operation string, step StepName, generation int, credits float64) error {
+	if operation == "" {
+		return nil // a step that ended at once, and free: nothing was left behind
+	}
 	for _, op := range it.Operations {
 		if op.ID == operation {
 			return nil

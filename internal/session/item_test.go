@@ -161,6 +161,19 @@ func TestThirdDeathIsQuarantined(t *testing.T) {
 	}
 }
 
+func TestStrayIsRecordedOnce(t *testing.T) {
+	it := in(session.Waiting)
+	for _, operation := range []string{"late", "late", "op1", ""} {
+		if err := it.Stray(operation, session.StepUpload, 0, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []session.Operation{{ID: "op1", Step: session.StepUpload, Credits: 2}, {ID: "late", Step: session.StepUpload, Credits: 2}}
+	if diff := cmp.Diff(want, it.Operations); diff != "" {
+		t.Errorf("operations (-want +got):\n%s", diff)
+	}
+}
+
 func TestContinueAtFromTheEnd(t *testing.T) {
 	it := in(session.Queued)
 	spec := &session.Spec{Params: &provider.Params{Model: "m", ContinueAt: -5}}
