@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,7 +98,12 @@ func TestWalk(t *testing.T) {
 func copied(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
-	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+	// What the demo or a developer left beside the repository is no part of it.
+	tops, err := entries(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -106,6 +112,8 @@ func copied(t *testing.T) string {
 		case err != nil:
 			return err
 		case entry.IsDir() && (entry.Name() == ".git" || entry.Name() == "testdata" || entry.Name() == "node_modules" || name == "bin"):
+			return filepath.SkipDir
+		case entry.IsDir() && name != "." && filepath.Dir(name) == "." && !slices.Contains(tops, name):
 			return filepath.SkipDir
 		case !entry.Type().IsRegular() || strings.HasSuffix(name, ".test"):
 			return nil
