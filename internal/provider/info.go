@@ -38,6 +38,8 @@ type Info struct {
 	Retention time.Duration
 	// Callbacks says that the provider reports to a URL.
 	Callbacks bool
+	// Evidence is what can settle a paid request whose answer was lost.
+	Evidence Evidence
 	// Rules are the provider's own demands on a continuation beyond limits and
 	// ranges, one sentence for each that is not met; nil means that there are
 	// none. CheckParams applies them.
