@@ -6,23 +6,18 @@ import (
 	"io"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"sync/atomic"
-)
-
-// What has become of a body.
-const (
-	unread    int32 = iota // nobody has asked for it: it is still ours
-	leaving                // the transport has begun to read it
-	withdrawn              // we took it back first; the transport gets an error
 )
 
 var (
 	errWithdrawn = errors.New("the request was withdrawn before it was sent")
 	errReplay    = errors.New("the connection was gone before the request was written")
+	errLate      = errors.New("the time for the request was over before it was sent")
 )
 
-// onceBody is a request body that leaves at most once and can prove that it did
-// not leave.
+// onceBody is a request body that leaves at most once and in time, and can prove
+// that it did not leave.
 //
 // The proof that it stayed is one of two. First, nobody has read it: withheld
 // then withdraws it, so that a writer that is late, as after a cancellation, finds
@@ -32,21 +27,42 @@ var (
 // written to a connection that turned out to be dead. It is refused (whether to
 // send again is the queue's decision), but the question is evidence. Over HTTP/2
 // it also asks when the other side reset the stream, which proves less.
+//
+// The fence is looked at whenever the transport asks for bytes that are still
+// here: of a request that takes several writes, none that is late gets its end.
 type onceBody struct {
-	content  *bytes.Reader
-	state    atomic.Int32
+	fence    *fence
 	replay   atomic.Bool
 	http2    atomic.Bool
 	answered atomic.Bool
+
+	mu        sync.Mutex
+	content   *bytes.Reader
+	begun     bool // the transport has read some of it
+	withdrawn bool // we took it back; the transport gets an error
+	late      bool // it was the fence that did
 }
 
-func newOnceBody(content []byte) *onceBody { return &onceBody{content: bytes.NewReader(content)} }
+func newOnceBody(content []byte, f *fence) *onceBody {
+	return &onceBody{content: bytes.NewReader(content), fence: f}
+}
 
-// Read gives the content to the one transport that asks before withdrawal.
+// Read gives the content to the one transport that asks in time and before
+// withdrawal. The end of the content is told at any time: when the last byte has
+// been given, nothing is left to hold back.
 func (b *onceBody) Read(p []byte) (int, error) {
-	if !b.state.CompareAndSwap(unread, leaving) && b.state.Load() == withdrawn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.withdrawn && b.content.Len() > 0 && b.fence.over() {
+		b.withdrawn, b.late = true, true
+	}
+	switch {
+	case b.late:
+		return 0, errLate
+	case b.withdrawn:
 		return 0, errWithdrawn
 	}
+	b.begun = true
 	return b.content.Read(p)
 }
 
@@ -61,12 +77,23 @@ func (b *onceBody) again() (io.ReadCloser, error) {
 }
 
 // withheld says that the request surely did not reach the provider whole, and
-// makes sure that it never will.
+// makes sure that it never will. Of a request that was begun it does not say so:
+// the part that left was somebody's to make something of.
 func (b *onceBody) withheld() bool {
-	if b.state.CompareAndSwap(unread, withdrawn) || b.state.Load() == withdrawn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.begun {
+		b.withdrawn = true
 		return true
 	}
 	return b.replay.Load() && !b.http2.Load() && !b.answered.Load()
+}
+
+// stopped says that the fence refused the rest of the request, or all of it.
+func (b *onceBody) stopped() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.late
 }
 
 // trace watches for what weakens the second proof. HTTP/2 is known by its pseudo

@@ -1,11 +1,13 @@
 // Package rest is the HTTP kit of the drivers: one JSON exchange with a
 // provider, classified.
 //
-// Three promises make it more than a wrapper around net/http:
+// Four promises make it more than a wrapper around net/http:
 //
 //   - A request with a body leaves this process at most once. Nothing here
 //     retries or follows a redirect, and the transport's own replay of a request
 //     that met a stale connection is refused (see onceBody).
+//   - A request with a body does not leave after its context's deadline, also when
+//     the process or the machine slept through it (see fence).
 //   - The Charge of an error is fault.ChargeNone only with evidence: the body was
 //     never handed to the wire, or the provider's answer is listed as a refusal in
 //     the driver's Table. Everything else is fault.ChargeUnknown.
@@ -64,6 +66,7 @@ type Client struct {
 	envelope  Envelope
 	table     Table
 	agent     string
+	now       clock
 }
 
 // New checks the options. What is wrong with them is fault.Invalid, uncharged,
@@ -81,7 +84,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: base, auth: o.Auth, transport: o.HTTP.Transport, timeout: o.HTTP.Timeout,
-		envelope: o.Envelope, table: o.Table, agent: o.UserAgent,
+		envelope: o.Envelope, table: o.Table, agent: o.UserAgent, now: readClocks,
 	}
 	if c.transport == nil {
 		c.transport = Transport()
@@ -112,7 +115,8 @@ func parseBase(text string) (*url.URL, error) {
 //
 // Every error is a *fault.Error:
 //
-//	canceled, timeout  the context ended, or the HTTP client's timeout passed
+//	canceled, timeout  the context ended, or the HTTP client's timeout passed; not
+//	                   charged when the fence kept the request back
 //	unavailable        no connection, a connection lost, a 5xx
 //	malformed          an answer that is not the JSON asked for, a redirect, an
 //	                   unlisted verdict in the body
@@ -132,6 +136,10 @@ func (c *Client) JSON(ctx context.Context, op, method, path string, in, out any)
 	// The transport is called without http.Client around it: the client's part
 	// is redirects and cookies, and a redirect asks for the body a second time.
 	resp, err := c.transport.RoundTrip(req)
+	if x.late() {
+		discard(resp)
+		return x.fail(fault.Timeout, errLate)
+	}
 	if err != nil {
 		return x.lost(ctx, err)
 	}
@@ -165,7 +173,7 @@ func (x *exchange) request(ctx context.Context, method, path string, in any) (*h
 	if x.sent, err = encode(in); err != nil {
 		return nil, fault.Uncharged(fault.Invalid, x.op, fmt.Errorf("the request cannot be written as JSON: %w", err))
 	}
-	x.body = newOnceBody(x.sent)
+	x.body = newOnceBody(x.sent, newFence(ctx, x.client.now))
 	req.Header.Set("Content-Type", "application/json")
 	req.Body, req.ContentLength, req.GetBody = x.body, int64(len(x.sent)), x.body.again
 	return req.WithContext(httptrace.WithClientTrace(ctx, x.body.trace())), nil
@@ -201,6 +209,10 @@ func (x *exchange) charge() fault.Charge {
 	}
 	return fault.ChargeUnknown
 }
+
+// late says that the fence stopped the request. Whatever came back is no answer
+// to it then.
+func (x *exchange) late() bool { return x.body != nil && x.body.stopped() }
 
 func (x *exchange) fail(code fault.Code, err error) *fault.Error {
 	return &fault.Error{Code: code, Op: x.op, Charge: x.charge(), Err: err}
