@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 	"github.com/segue-audio/segue/internal/simulator"
 )
 
@@ -58,12 +59,12 @@ func TestBigFiles(t *testing.T) {
 				if seconds, ok := timed(t, tt.curl(s, file)); ok {
 					other = append(other, seconds)
 				}
-				st, code := s.watch(s.submitTo(tt.provider, wishes, []song{{path: file}}))
+				st, code := s.watch(s.submitTo(tt.provider, wishes, []song{{Path: file}}))
 				if code != 0 || st.Status != "succeeded" {
 					t.Fatalf("exit code %d, status %q, %+v; want 0 and succeeded", code, st.Status, st.Items)
 				}
-				arrived := job{st.Items[0].SHA256, map[string]string{"kie": "kie.extend", "kkiai": "kkiai.submit"}[tt.provider]}
-				if charges := s.provider.book()[arrived]; len(charges) != 1 {
+				arrived := job{SHA256: st.Items[0].SHA256, Endpoint: map[string]string{"kie": "kie.extend", "kkiai": "kkiai.submit"}[tt.provider]}
+				if charges := s.provider.Book()[arrived]; len(charges) != 1 {
 					t.Errorf("%d charges for %+v, want 1: the provider has the whole file", len(charges), arrived)
 				}
 				own = append(own, attempted(t, w, "audio:upload", st.Items[0].ItemID))
@@ -113,16 +114,16 @@ func sparse(t testing.TB, number int) string {
 	var head bytes.Buffer
 	const block, rate, data = 32, 192_000, (bigSize - 44) / 32 * 32
 	head.WriteString("RIFF")
-	head.Write(little32(36 + data))
+	head.Write(proctest.Little32(36 + data))
 	head.WriteString("WAVEfmt ")
-	head.Write(little32(16))
+	head.Write(proctest.Little32(16))
 	head.Write([]byte{1, 0, 8, 0})
-	head.Write(little32(rate))
-	head.Write(little32(rate * block))
+	head.Write(proctest.Little32(rate))
+	head.Write(proctest.Little32(rate * block))
 	head.Write([]byte{block, 0, 32, 0})
 	head.WriteString("data")
-	head.Write(little32(data))
-	head.Write(little32(number))
+	head.Write(proctest.Little32(data))
+	head.Write(proctest.Little32(number))
 	path := filepath.Join(t.TempDir(), fmt.Sprintf("big %d.wav", number))
 	if err := os.WriteFile(path, head.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
@@ -136,7 +137,7 @@ func sparse(t testing.TB, number int) string {
 // peak is the most memory that a process has had, in bytes.
 func peak(t testing.TB, p *process) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid()))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func peak(t testing.TB, p *process) int64 {
 // attempted is how long a worker says that a task took.
 func attempted(t testing.TB, w *process, task, item string) time.Duration {
 	t.Helper()
-	found := w.says(w.stderr, `task_type=`+task+` task_id=\S*`+regexp.QuoteMeta(item)+`\S* .*duration=(\S+)`)
+	found := w.Says(w.Stderr, `task_type=`+task+` task_id=\S*`+regexp.QuoteMeta(item)+`\S* .*duration=(\S+)`)
 	d, err := time.ParseDuration(found[1])
 	if err != nil {
 		t.Fatal(err)
@@ -187,25 +188,16 @@ type ticket struct {
 	Fields    map[string]string `json:"fields"`
 }
 
-func (p *provider) ticket() ticket {
-	p.t.Helper()
+// issued asks kkiai for a ticket.
+func issued(t testing.TB, p *provider) ticket {
+	t.Helper()
 	var got struct {
 		ticket
 		Data ticket `json:"data"`
 	}
-	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.url+"/kkiai/suno/uploads/audio", strings.NewReader(`{"extension":"wav"}`))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+apiKey)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := httpClient.Do(req)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
-		p.t.Fatal(err)
+	answer := p.Ask(http.MethodPost, "/kkiai/suno/uploads/audio", map[string]string{"extension": "wav"})
+	if err := json.Unmarshal(answer, &got); err != nil {
+		t.Fatal(err)
 	}
 	if got.UploadURL == "" && got.URL == "" {
 		return got.Data
@@ -214,11 +206,11 @@ func (p *provider) ticket() ticket {
 }
 
 func curlPut(s *system, file string) []string {
-	return []string{"--upload-file", file, s.provider.ticket().UploadURL}
+	return []string{"--upload-file", file, issued(s.t, s.provider).UploadURL}
 }
 
 func curlPost(s *system, file string) []string {
-	given := s.provider.ticket()
+	given := issued(s.t, s.provider)
 	var args []string
 	for name, value := range given.Fields {
 		args = append(args, "--form-string", name+"="+value)
@@ -228,8 +220,8 @@ func curlPost(s *system, file string) []string {
 
 func curlStage(s *system, file string) []string {
 	return []string{
-		"--header", "Authorization: Bearer " + apiKey, "--user-agent", "Mozilla/5.0",
+		"--header", "Authorization: Bearer " + proctest.APIKey, "--user-agent", "Mozilla/5.0",
 		"--form-string", "uploadPath=segue", "--form-string", "fileName=curl.wav", "--form", `file=@"` + file + `"`,
-		s.provider.url + "/kie-staging/api/file-stream-upload",
+		s.provider.URL + "/kie-staging/api/file-stream-upload",
 	}
 }

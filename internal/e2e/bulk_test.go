@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 	"github.com/segue-audio/segue/internal/embedded"
 	"github.com/segue-audio/segue/internal/redisconn"
 )
@@ -43,26 +44,26 @@ func TestTenThousand(t *testing.T) {
 	}
 	const n = 10_000
 	s := onEmbedded(t, binary, direct, "--track-scale", "0.0001", "--upload-time", "50ms", "--extend-time", "50ms")
-	s.provider.credit(12 * n)
+	s.provider.Credit(12 * n)
 	folder := t.TempDir()
 	songs := make([]song, n)
 	for i := range songs {
-		songs[i] = write(t, folder, fmt.Sprintf("%05d.wav", i), tone(i, 0.5))
+		songs[i] = proctest.Write(t, folder, fmt.Sprintf("%05d.wav", i), proctest.Tone(i, 0.5))
 	}
 	began := time.Now()
 	out := s.run(6*time.Minute, "run", folder, "--provider", "mountsea", "--extend", "--continue-at", "-0.2", "--json")
 	t.Logf("%d songs in %s", n, time.Since(began).Round(time.Second))
 	defer func(began time.Time) { t.Logf("verified in %s", time.Since(began).Round(time.Second)) }(time.Now())
 	if out.code != 0 {
-		t.Fatalf("exit code %d, want 0\n%s\n%s", out.code, tail(out.stderr, 60), tail(out.stdout, 20))
+		t.Fatalf("exit code %d, want 0\n%s\n%s", out.code, proctest.Tail(out.stderr, 60), proctest.Tail(out.stdout, 20))
 	}
-	st := decode(t, out.stdout)
+	st := proctest.Decode(t, out.stdout)
 	fulfilled(t, s.provider, songs, st)
 	recorded(t, filepath.Join(s.dir, "archive"), st)
 	if files := filesBelow(t, filepath.Join(s.dir, "archive", st.SessionID)); len(files) != 2*n+1 {
 		t.Errorf("%d files in the archive, want %d tracks and session.json", len(files), 2*n)
 	}
-	if credits := s.provider.state().Accounts[0].Credits; credits != 0 {
+	if credits := s.provider.State().Accounts[0].Credits; credits != 0 {
 		t.Errorf("%d credits are left of what %d songs cost, want 0", credits, n)
 	}
 	if diff := cmp.Diff(map[string]string{"completions": "1", "settled": "1"}, s.embeddedFields(st.SessionID, "completions", "settled")); diff != "" {

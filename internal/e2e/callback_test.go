@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 )
 
 // TestCallbackToNextStep has KIE call back about more than a hundred operations,
@@ -27,17 +29,17 @@ func TestCallbackToNextStep(t *testing.T) {
 	var w *watched
 	s := installed(t, program(t), setup{
 		poll: "30s", accounts: accounts, simulator: []string{"--extend-time", "6s", "--track-scale", "0.0001"},
-		behind: func(p *provider) *provider { w = watch(t, p.url); return w.before(p) },
+		behind: func(p *provider) *provider { w = watch(t, p.URL); return w.before(p) },
 	})
 	worker := s.start("worker", "worker", "--server-public-url", w.server.URL)
-	worker.says(worker.stderr, `worker started`)
+	worker.Says(worker.Stderr, `worker started`)
 	w.serve(s.url)
 	var ids []string
 	for n := range accounts {
 		songs := make([]song, each)
 		folder := t.TempDir()
 		for i := range songs {
-			songs[i] = write(t, folder, fmt.Sprintf("%03d.wav", i), tone(n*each+i, 2.5))
+			songs[i] = proctest.Write(t, folder, fmt.Sprintf("%03d.wav", i), proctest.Tone(n*each+i, 2.5))
 		}
 		ids = append(ids, s.submitTo("kie", append([]string{"--account", fmt.Sprintf("account%d", n)}, wishes...), songs))
 	}
@@ -49,8 +51,8 @@ func TestCallbackToNextStep(t *testing.T) {
 		}
 		operations += st.Counts.Succeeded
 	}
-	judged(t, s.provider.verdict(), accounts*each)
-	if polls := s.provider.state().Requests["kie.record"]; polls > uint64(2*operations) {
+	judged(t, s.provider.Verdict(), accounts*each)
+	if polls := s.provider.State().Requests["kie.record"]; polls > uint64(2*operations) {
 		t.Errorf("%d questions about %d operations, want at most two each", polls, operations)
 	}
 	asked, fetched := w.lags()
@@ -115,7 +117,7 @@ func toward(t testing.TB, address string) *httputil.ReverseProxy {
 // before is the provider as Segue and the test reach it through w.
 func (w *watched) before(p *provider) *provider {
 	through := *p
-	through.url, through.host = w.server.URL, strings.TrimPrefix(w.server.URL, "http://")
+	through.URL, through.Host = w.server.URL, strings.TrimPrefix(w.server.URL, "http://")
 	return &through
 }
 
@@ -148,7 +150,9 @@ func (w *watched) called(t testing.TB, r *http.Request) {
 		Data struct {
 			Kind string `json:"callbackType"`
 			ID   string `json:"task_id"`
-			Data []clip `json:"data"`
+			Data []struct {
+				ID string `json:"id"`
+			} `json:"data"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(body, &news); err != nil {

@@ -31,26 +31,26 @@ func harmless() simulator.Faults {
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	s := onRedis(t, slowly)
-	s.provider.faults(harmless())
+	s.provider.Faults(harmless())
 	songs := mixed(t, t.TempDir(), 50)
 	victim, other := s.worker("victim"), s.worker("other")
 	id := s.submit(songs)
 
-	s.provider.awaitCharges(33)
-	victim.kill()
-	s.provider.awaitCharges(50)
+	s.provider.AwaitCharges(33)
+	victim.Kill()
+	s.provider.AwaitCharges(50)
 	s.restart(other, "successor")
 
 	st, code := s.watch(id)
-	held := st.held()
+	held := st.Held()
 	if (code == 8) != (len(held) > 0) {
 		t.Errorf("exit code %d with %d held items", code, len(held))
 	}
-	killed := fmt.Sprintf("-%d-", victim.pid())
+	killed := fmt.Sprintf("-%d-", victim.PID())
 	for _, it := range held {
 		if !strings.Contains(it.Error.Reason, killed) || !strings.Contains(it.Error.Reason, "died") || it.Error.Charge != "unknown" {
 			t.Errorf("%s is held because %q, charge %q; want only what the killed worker (pid %d) was sending",
-				it.Source, it.Error.Reason, it.Error.Charge, victim.pid())
+				it.Source, it.Error.Reason, it.Error.Charge, victim.PID())
 		}
 	}
 	t.Logf("%d songs were held after the kill", len(held))
@@ -61,7 +61,7 @@ func TestCrash(t *testing.T) {
 	if code != 0 {
 		t.Errorf("exit code %d at the end, want 0", code)
 	}
-	s.provider.faults(simulator.Faults{})
+	s.provider.Faults(simulator.Faults{})
 	fulfilled(t, s.provider, songs, st)
 	archived(t, s.provider, filepath.Join(s.dir, "archive"), st)
 	s.settledOnce(id)
@@ -73,7 +73,7 @@ func TestCrash(t *testing.T) {
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	s := onRedis(t, slowly)
-	s.provider.faults(harmless())
+	s.provider.Faults(harmless())
 	songs := tones(t, t.TempDir(), 60)
 	var workers []*process
 	for n := range 3 {
@@ -81,14 +81,14 @@ func TestRollingRestart(t *testing.T) {
 	}
 	id := s.submit(songs)
 	for n, w := range workers {
-		s.provider.awaitCharges(25 * (n + 1))
+		s.provider.AwaitCharges(25 * (n + 1))
 		s.restart(w, fmt.Sprintf("worker %d again", n))
 	}
 	st, code := s.watch(id)
 	if code != 0 {
-		t.Errorf("exit code %d, want 0; held: %+v", code, st.held())
+		t.Errorf("exit code %d, want 0; held: %+v", code, st.Held())
 	}
-	s.provider.faults(simulator.Faults{})
+	s.provider.Faults(simulator.Faults{})
 	fulfilled(t, s.provider, songs, st)
 	archived(t, s.provider, filepath.Join(s.dir, "archive"), st)
 	s.settledOnce(id)
@@ -97,9 +97,9 @@ func TestRollingRestart(t *testing.T) {
 // restart stops a worker as a supervisor does, and starts another one.
 func (s *system) restart(w *process, name string) {
 	s.t.Helper()
-	w.signal(syscall.SIGTERM)
-	if code := w.wait(drain); code != 0 {
-		s.t.Errorf("%s: exit code %d after SIGTERM, want 0", w.name, code)
+	w.Signal(syscall.SIGTERM)
+	if code := w.Wait(drain); code != 0 {
+		s.t.Errorf("%s: exit code %d after SIGTERM, want 0", w.Name, code)
 	}
 	s.worker(name)
 }

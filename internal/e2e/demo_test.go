@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/segue-audio/segue/internal/audio"
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 )
 
 // TestDemo runs the demonstration as the first thing that a stranger does, with
@@ -26,13 +27,13 @@ func TestDemo(t *testing.T) {
 			}
 			t.Parallel()
 			dir := t.TempDir()
-			p := start(t, launch{name: "segue demo", dir: dir, args: []string{"demo"}, env: []string{"HOME=" + dir, "PATH=" + tt.path, "TMPDIR=" + dir}})
-			if code := p.wait(2 * time.Minute); code != 0 {
+			p := proctest.Start(t, launch{Name: "segue demo", Binary: program(t), Dir: dir, Args: []string{"demo"}, Env: []string{"HOME=" + dir, "PATH=" + tt.path, "TMPDIR=" + dir}})
+			if code := p.Wait(2 * time.Minute); code != 0 {
 				t.Fatalf("exit code %d, want 0", code)
 			}
-			ids := idsPrinted(p.stdout.String())
+			ids := idsPrinted(p.Stdout.String())
 			if len(ids) != 10 {
-				t.Errorf("%d audioIds are printed, want 10:\n%s", len(ids), p.stdout)
+				t.Errorf("%d audioIds are printed, want 10:\n%s", len(ids), p.Stdout)
 			}
 			tracks := tracksBelow(t, filepath.Join(dir, "segue-demo", "results"))
 			if len(tracks) != 10 {

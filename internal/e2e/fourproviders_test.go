@@ -3,10 +3,7 @@
 package e2e_test
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,33 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 	"github.com/segue-audio/segue/internal/redistest"
 	"github.com/segue-audio/segue/internal/simulator"
 )
-
-// vendor is one of the providers that the simulator plays, and what its
-// documents say of an extended song.
-type vendor struct {
-	name string
-	// paid are the endpoints that a song is charged at, once each.
-	paid []string
-	// price is that of a song, in credits.
-	price float64
-	// calls says whether it makes callbacks, byURL whether it takes audio only from
-	// where it can download it.
-	calls, byURL bool
-	// tracks asks, as any customer can, which tracks came of an operation.
-	tracks func(p *provider, operation string) []string
-}
-
-func vendors() []vendor {
-	return []vendor{
-		{name: "kie", paid: []string{"kie.extend"}, price: 12, calls: true, tracks: recordedTracks("kie")},
-		{name: "apikley", paid: []string{"apikley.extend"}, price: 12, calls: true, byURL: true, tracks: recordedTracks("apikley")},
-		{name: "mountsea", paid: []string{"mountsea.item", "mountsea.generate"}, price: 12, byURL: true, tracks: (*provider).clips},
-		{name: "kkiai", paid: []string{"kkiai.submit"}, price: 10, calls: true, tracks: (*provider).fetchedTracks},
-	}
-}
 
 // wishes are parameters that each of the vendors takes.
 var wishes = []string{"--extend", "--continue-at", "-1", "--title", "End to end", "--style", "ambient", "--instrumental"}
@@ -54,44 +28,44 @@ var wishes = []string{"--extend", "--continue-at", "-1", "--title", "End to end"
 // order, the files are those that the provider serves, and the provider has nothing
 // to complain about.
 func TestFourProviders(t *testing.T) {
-	for _, v := range vendors() {
-		t.Run(v.name+" with callbacks", func(t *testing.T) {
+	for _, v := range proctest.Vendors() {
+		t.Run(v.Name+" with callbacks", func(t *testing.T) {
 			t.Parallel()
 			s := installed(t, program(t), setup{poll: "500ms"})
 			s.worker("worker")
 			songs := tones(t, t.TempDir(), 8)
-			st, code := s.watch(s.submitTo(v.name, wishes, songs))
+			st, code := s.watch(s.submitTo(v.Name, wishes, songs))
 			if code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}
 			s.honored(v, songs, st)
-			said := s.provider.verdict()
-			if made := said.Callbacks > 0; made != v.calls {
-				t.Errorf("%d callbacks were sent; want some: %t", said.Callbacks, v.calls)
+			said := s.provider.Verdict()
+			if made := said.Callbacks > 0; made != v.Calls {
+				t.Errorf("%d callbacks were sent; want some: %t", said.Callbacks, v.Calls)
 			}
 			if said.UnreachedCallbacks+said.RefusedCallbacks+said.SlowCallbacks+said.AbandonedCallbacks != 0 {
 				t.Errorf("of %d callbacks %d reached nobody, %d were refused, %d answered late, %d given up; want none",
 					said.Callbacks, said.UnreachedCallbacks, said.RefusedCallbacks, said.SlowCallbacks, said.AbandonedCallbacks)
 			}
 		})
-		t.Run(v.name+" by polling alone", func(t *testing.T) {
+		t.Run(v.Name+" by polling alone", func(t *testing.T) {
 			t.Parallel()
 			needsRedisServer(t)
 			s := &system{t: t, dir: t.TempDir(), binary: program(t)}
-			s.provider = startProvider(t, s.binary)
+			s.provider = proctest.StartProvider(t, s.binary, *seed)
 			songs := tones(t, t.TempDir(), 8)
 			outside := setup{poll: "500ms", elsewhere: true}
-			if v.byURL {
+			if v.ByURL {
 				outside.files = published(t, songs)
 			}
 			s.set("", outside)
-			args := append([]string{"run", "--provider", v.name, "--json"}, wishes...)
-			out := s.run(time.Minute, append(args, paths(songs)...)...)
+			args := append([]string{"run", "--provider", v.Name, "--json"}, wishes...)
+			out := s.run(time.Minute, append(args, proctest.Paths(songs)...)...)
 			if out.code != 0 {
-				t.Fatalf("exit code %d, want 0\n%s", out.code, tail(out.stdout, 20))
+				t.Fatalf("exit code %d, want 0\n%s", out.code, proctest.Tail(out.stdout, 20))
 			}
-			s.honored(v, songs, decode(t, out.stdout))
-			if said := s.provider.verdict(); said.Callbacks != said.UnreachedCallbacks {
+			s.honored(v, songs, proctest.Decode(t, out.stdout))
+			if said := s.provider.Verdict(); said.Callbacks != said.UnreachedCallbacks {
 				t.Errorf("%d of %d callbacks reached somebody, and nobody is to be reached", said.Callbacks-said.UnreachedCallbacks, said.Callbacks)
 			}
 		})
@@ -123,24 +97,24 @@ func installed(t testing.TB, binary string, with setup) *system {
 	t.Helper()
 	url, rdb := redistest.Server(t)
 	s := &system{t: t, dir: t.TempDir(), binary: binary, rdb: rdb}
-	s.provider = startProvider(t, binary, with.simulator...)
+	s.provider = proctest.StartProvider(t, binary, *seed, with.simulator...)
 	if with.behind != nil {
 		s.provider = with.behind(s.provider)
 	}
 	s.set(url, with)
 	s.serve = s.start("serve", "serve", "--server-addr", "127.0.0.1:0")
-	s.url = s.serve.says(s.serve.stderr, `serving on (http://\S+)`)[1]
+	s.url = s.serve.Says(s.serve.Stderr, `serving on (http://\S+)`)[1]
 	return s
 }
 
 // set writes a configuration with every vendor in it.
 func (s *system) set(redisURL string, with setup) {
 	s.t.Helper()
-	accounts := []string{"main: {api_key: " + apiKey + "}"}
+	accounts := []string{"main: {api_key: " + proctest.APIKey + "}"}
 	for n := range with.accounts {
-		accounts = append(accounts, fmt.Sprintf("account%d: {api_key: %s-%d}", n, apiKey, n))
+		accounts = append(accounts, fmt.Sprintf("account%d: {api_key: %s-%d}", n, proctest.APIKey, n))
 	}
-	host := s.provider.host
+	host := s.provider.Host
 	if with.elsewhere {
 		// Connections to the unspecified address stay here, and it is no loopback one.
 		host = strings.Replace(host, "127.0.0.1:", "0.0.0.0:", 1)
@@ -151,9 +125,9 @@ func (s *system) set(redisURL string, with setup) {
 		"kie":      fmt.Sprintf(", staging_url: %s/kie-staging, options: [%s]", "http://"+host, with.options),
 		"mountsea": fmt.Sprintf(", credits_url: %s/mountsea-credits", "http://"+host),
 	}
-	for _, v := range vendors() {
+	for _, v := range proctest.Vendors() {
 		text += fmt.Sprintf("  %[1]s: {driver: %[1]s, base_url: %[2]s/%[1]s, accounts: {%[3]s}, poll: {min: %[4]s, max: 60s}%[5]s}\n",
-			v.name, "http://"+host, strings.Join(accounts, ", "), with.poll, own[v.name])
+			v.Name, "http://"+host, strings.Join(accounts, ", "), with.poll, own[v.Name])
 	}
 	if err := os.WriteFile(filepath.Join(s.dir, "segue.yaml"), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
@@ -164,10 +138,10 @@ func (s *system) set(redisURL string, with setup) {
 // their URLs.
 func published(t testing.TB, songs []song) (host string) {
 	t.Helper()
-	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(songs[0].path))))
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(songs[0].Path))))
 	t.Cleanup(server.Close)
 	for n := range songs {
-		songs[n].path = server.URL + "/" + filepath.Base(songs[n].path)
+		songs[n].Path = server.URL + "/" + filepath.Base(songs[n].Path)
 	}
 	return strings.TrimPrefix(server.URL, "http://")
 }
@@ -176,7 +150,7 @@ func published(t testing.TB, songs []song) (host string) {
 func (s *system) submitTo(vendor string, wishes []string, songs []song) string {
 	s.t.Helper()
 	args := append([]string{"submit", "--provider", vendor}, wishes...)
-	out := s.run(time.Minute, append(args, paths(songs)...)...)
+	out := s.run(time.Minute, append(args, proctest.Paths(songs)...)...)
 	id := strings.TrimSuffix(out.stdout, "\n")
 	if out.code != 0 || !strings.HasPrefix(id, "ses_") {
 		s.t.Fatalf("submit: exit code %d, stdout %q; want 0 and a session id", out.code, out.stdout)
@@ -192,120 +166,35 @@ func (s *system) honored(v vendor, songs []song, st *status) {
 		s.t.Fatalf("status %q, counts %+v, %d items; want all of %d succeeded", st.Status, st.Counts, len(st.Items), want)
 	}
 	// The verdict first: asking about operations and tracks is conduct, too.
-	judged(s.t, s.provider.verdict(), want*len(v.paid))
-	book := s.provider.book()
-	if len(book) != want*len(v.paid) {
-		s.t.Errorf("%d different jobs were charged, want %d", len(book), want*len(v.paid))
+	judged(s.t, s.provider.Verdict(), want*len(v.Paid))
+	book := s.provider.Book()
+	if len(book) != want*len(v.Paid) {
+		s.t.Errorf("%d different jobs were charged, want %d", len(book), want*len(v.Paid))
 	}
 	ids := make([]string, 0, 2*want)
 	for n, song := range songs {
-		if got := st.Items[n].Source; got != song.path {
-			s.t.Errorf("item %d is %s, want %s", n, got, song.path)
+		if got := st.Items[n].Source; got != song.Path {
+			s.t.Errorf("item %d is %s, want %s", n, got, song.Path)
 		}
 		var made simulator.Charge // by the last of the paid requests
-		for _, endpoint := range v.paid {
-			charges := book[job{song.sha256, endpoint}]
+		for _, endpoint := range v.Paid {
+			charges := book[job{SHA256: song.SHA256, Endpoint: endpoint}]
 			if len(charges) != 1 {
-				s.t.Fatalf("%s was charged %d times at %s, want once", song.path, len(charges), endpoint)
+				s.t.Fatalf("%s was charged %d times at %s, want once", song.Path, len(charges), endpoint)
 			}
 			made = charges[0]
 		}
-		tracks := v.tracks(s.provider, made.OperationID)
+		tracks := v.Tracks(s.provider, made.OperationID)
 		if diff := cmp.Diff(tracks, st.Items[n].AudioIDs); diff != "" {
-			s.t.Errorf("audioIds of %s (-provider +segue):\n%s", song.path, diff)
+			s.t.Errorf("audioIds of %s (-provider +segue):\n%s", song.Path, diff)
 		}
 		ids = append(ids, tracks...)
 	}
 	if diff := cmp.Diff(ids, st.AudioIDs); diff != "" || len(ids) != 2*want {
 		s.t.Errorf("%d audioIds in the order of the input, want %d (-provider +segue):\n%s", len(ids), 2*want, diff)
 	}
-	if want := v.price * float64(want); st.CreditsSpent != want {
+	if want := v.Price * float64(want); st.CreditsSpent != want {
 		s.t.Errorf("creditsSpent is %g, want %g", st.CreditsSpent, want)
 	}
 	archived(s.t, s.provider, filepath.Join(s.dir, "archive"), st)
-}
-
-// recordedTracks asks a provider of KIE's family.
-func recordedTracks(name string) func(*provider, string) []string {
-	return func(p *provider, operation string) []string {
-		p.t.Helper()
-		var answer struct {
-			Data struct {
-				Status   string          `json:"status"`
-				Response json.RawMessage `json:"response"`
-			} `json:"data"`
-		}
-		p.patient("/"+name+"/api/v1/generate/record-info?taskId="+operation, &answer)
-		response := answer.Data.Response
-		var quoted string // some send the object as text
-		if json.Unmarshal(response, &quoted) == nil {
-			response = json.RawMessage(quoted)
-		}
-		var made struct {
-			Songs []clip `json:"sunoData"`
-		}
-		if err := json.Unmarshal(response, &made); err != nil || len(made.Songs) == 0 {
-			p.t.Fatalf("operation %s: status %q, response %.300s (%v), want tracks", operation, answer.Data.Status, response, err)
-		}
-		return idsOf(made.Songs)
-	}
-}
-
-// patient reads what may be asked for three times a second only.
-func (p *provider) patient(path string, into any) {
-	p.t.Helper()
-	eventually(p.t, 10*time.Second, "GET "+path+" is answered", func() bool {
-		req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+path, http.NoBody)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+apiKey)
-		resp, err := httpClient.Do(req)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		var refused struct {
-			Code int `json:"code"`
-		}
-		text, err := io.ReadAll(resp.Body)
-		if err := errors.Join(err, json.Unmarshal(text, &refused)); err != nil {
-			p.t.Fatalf("GET %s: %v", path, err)
-		}
-		if resp.StatusCode == http.StatusTooManyRequests || refused.Code == 429 {
-			return false
-		}
-		if err := json.Unmarshal(text, into); err != nil {
-			p.t.Fatalf("GET %s: %v", path, err)
-		}
-		return true
-	})
-}
-
-// fetchedTracks asks kkiai.
-func (p *provider) fetchedTracks(operation string) []string {
-	p.t.Helper()
-	var answer struct {
-		Data struct {
-			Status string `json:"status"`
-			Data   []clip `json:"data"`
-		} `json:"data"`
-	}
-	p.read("/kkiai/suno/fetch/"+operation, &answer)
-	if answer.Data.Status != "SUCCESS" || len(answer.Data.Data) == 0 {
-		p.t.Fatalf("operation %s: %+v, want SUCCESS and tracks", operation, answer.Data)
-	}
-	return idsOf(answer.Data.Data)
-}
-
-type clip struct {
-	ID string `json:"id"`
-}
-
-func idsOf(clips []clip) []string {
-	ids := make([]string, len(clips))
-	for n, c := range clips {
-		ids[n] = c.ID
-	}
-	return ids
 }

@@ -25,7 +25,7 @@ func TestLostAnswers(t *testing.T) {
 			next = append(next, simulator.Next{Endpoint: endpoint, Kind: kind, Count: 1})
 		}
 	}
-	s.provider.ask(http.MethodPost, "/_sim/faults", map[string]any{"next": next})
+	s.provider.Ask(http.MethodPost, "/_sim/faults", map[string]any{"next": next})
 	songs := mixed(t, t.TempDir(), len(next))
 	s.worker("worker")
 	id := s.submit(songs)
@@ -35,7 +35,7 @@ func TestLostAnswers(t *testing.T) {
 		t.Errorf("exit code %d, status %q; want 8 and held", code, st.Status)
 	}
 	steps := map[string]int{}
-	for _, it := range st.held() {
+	for _, it := range st.Held() {
 		steps[it.Step]++
 		if it.Error == nil || it.Error.Charge != "unknown" {
 			t.Errorf("%s is held with %+v; want a charge that is unknown", it.Source, it.Error)
@@ -45,14 +45,14 @@ func TestLostAnswers(t *testing.T) {
 		t.Errorf("held items by step (-want +got):\n%s", diff)
 	}
 	// Four of five kinds charge; a fifth never reached the provider's books.
-	if got := len(s.provider.charges()); got != 4+5+4 {
+	if got := len(s.provider.Charges()); got != 4+5+4 {
 		t.Errorf("%d charges while songs are held, want 4 uploads in doubt, 5 that were answered, and 4 extensions in doubt", got)
 	}
-	s.resolve(st.held())
+	s.resolve(st.Held())
 	if st, code = s.watch(id); code != 0 {
 		t.Errorf("exit code %d in the end, want 0", code)
 	}
-	if got := s.provider.verdict().AnswersLost; got != 8 {
+	if got := s.provider.Verdict().AnswersLost; got != 8 {
 		t.Errorf("%d charged requests went without an answer, want 8", got)
 	}
 	fulfilled(t, s.provider, songs, st)

@@ -10,16 +10,26 @@
 package e2e_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/segue-audio/segue/internal/e2e/proctest"
+)
+
+// The words of this package for what is started and judged here.
+type (
+	process  = proctest.Process
+	launch   = proctest.Launch
+	provider = proctest.Provider
+	vendor   = proctest.Vendor
+	song     = proctest.Song
+	status   = proctest.Status
+	item     = proctest.Item
+	job      = proctest.Job
 )
 
 // seed repeats a run of the simulated provider as far as it depends on it: the
@@ -51,11 +61,11 @@ func runTests(m *testing.M) int {
 
 // underTest gives the path of the program under test, built once. When the tests run
 // under the race detector, so does the program, and a race fails the test.
-var underTest = sync.OnceValues(func() (string, error) { return build(underRace()) })
+var underTest = sync.OnceValues(func() (string, error) { return build(proctest.UnderRace()) })
 
 // asShipped is the program as it is shipped, for what measures or is large.
 var asShipped = sync.OnceValues(func() (string, error) {
-	if !underRace() {
+	if !proctest.UnderRace() {
 		return underTest()
 	}
 	return build(false)
@@ -63,27 +73,7 @@ var asShipped = sync.OnceValues(func() (string, error) {
 
 func build(race bool) (string, error) {
 	path := filepath.Join(buildDir, fmt.Sprintf("segue-race-%t", race))
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", fmt.Sprintf("-race=%t", race), "-o", path, "github.com/segue-audio/segue/cmd/segue")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
-// underRace says whether this test binary was built with -race.
-func underRace() bool {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return false
-	}
-	for _, s := range info.Settings {
-		if s.Key == "-race" {
-			return s.Value == "true"
-		}
-	}
-	return false
+	return path, proctest.Build(path, race)
 }
 
 // program is underTest for tests.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 	"github.com/segue-audio/segue/internal/simulator"
 )
 
@@ -25,8 +26,8 @@ func fulfilled(t testing.TB, p *provider, songs []song, st *status) {
 		t.Fatalf("status %q, counts %+v, %d items; want all of %d succeeded", st.Status, st.Counts, len(st.Items), want)
 	}
 	// The verdict first: asking about operations and tracks is conduct, too.
-	judged(t, p.verdict(), 2*len(songs))
-	book := p.book()
+	judged(t, p.Verdict(), 2*len(songs))
+	book := p.Book()
 	if len(book) != 2*len(songs) {
 		t.Errorf("%d different jobs were charged, want %d", len(book), 2*len(songs))
 	}
@@ -55,20 +56,20 @@ func judged(t testing.TB, v simulator.Verdict, charges int) {
 // ids of the song's tracks.
 func ofSong(t testing.TB, p *provider, book map[job][]simulator.Charge, s song, it *item) []string {
 	t.Helper()
-	uploads, extends := book[job{s.sha256, "mountsea.item"}], book[job{s.sha256, "mountsea.generate"}]
+	uploads, extends := book[job{SHA256: s.SHA256, Endpoint: "mountsea.item"}], book[job{SHA256: s.SHA256, Endpoint: "mountsea.generate"}]
 	if len(uploads) != 1 || len(extends) != 1 {
-		t.Errorf("%s was charged %d uploads and %d extensions, want 1 and 1", s.path, len(uploads), len(extends))
+		t.Errorf("%s was charged %d uploads and %d extensions, want 1 and 1", s.Path, len(uploads), len(extends))
 		return nil
 	}
 	want := item{
-		ItemID: it.ItemID, Index: it.Index, Source: s.path, SHA256: s.sha256, Status: "succeeded", Step: "fetch",
-		ClipID:       p.clips(uploads[0].OperationID)[0],
+		ItemID: it.ItemID, Index: it.Index, Source: s.Path, SHA256: s.SHA256, Status: "succeeded", Step: "fetch",
+		ClipID:       p.Clips(uploads[0].OperationID)[0],
 		OperationIDs: []string{uploads[0].OperationID, extends[0].OperationID},
-		AudioIDs:     p.clips(extends[0].OperationID),
+		AudioIDs:     p.Clips(extends[0].OperationID),
 		Tracks:       it.Tracks, Credits: 12,
 	}
 	if diff := cmp.Diff(want, *it); diff != "" {
-		t.Errorf("%s (-provider +segue):\n%s", s.path, diff)
+		t.Errorf("%s (-provider +segue):\n%s", s.Path, diff)
 	}
 	return want.AudioIDs
 }
@@ -88,7 +89,7 @@ func archived(t testing.TB, p *provider, dir string, st *status) {
 				t.Error(err)
 				continue
 			}
-			if want := p.track(track.AudioID); !bytes.Equal(got, want) {
+			if want := p.Track(track.AudioID); !bytes.Equal(got, want) {
 				t.Errorf("%s has %d bytes and differs from the provider's %d", track.File, len(got), len(want))
 			}
 			if seen[track.File] || !strings.HasPrefix(track.File, dir+string(filepath.Separator)) {
@@ -107,7 +108,7 @@ func recorded(t testing.TB, dir string, st *status) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Contains(text, []byte(apiKey)) || bytes.Contains(text, []byte("/cdn/")) {
+	if bytes.Contains(text, []byte(proctest.APIKey)) || bytes.Contains(text, []byte("/cdn/")) {
 		t.Error("session.json holds the key or a result's URL, which do not belong into a file that is kept")
 	}
 	var got status

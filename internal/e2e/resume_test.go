@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 	"github.com/segue-audio/segue/internal/simulator"
 )
 
@@ -26,28 +27,28 @@ func TestResume(t *testing.T) {
 		says      string
 		mayHold   bool
 	}{
-		{name: "Ctrl-C", interrupt: (*process).interrupt, code: 130, says: "segue: stopped; nothing is lost"},
+		{name: "Ctrl-C", interrupt: (*process).Interrupt, code: 130, says: "segue: stopped; nothing is lost"},
 		// Killed by a signal there is no exit code, and what was on its way is in doubt.
-		{name: "SIGKILL", interrupt: (*process).kill, code: -1, mayHold: true},
+		{name: "SIGKILL", interrupt: (*process).Kill, code: -1, mayHold: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := onEmbedded(t, program(t), slowly, "--extend-time", "2s")
-			s.provider.faults(simulator.Faults{simulator.Delay: 0.25})
+			s.provider.Faults(simulator.Faults{simulator.Delay: 0.25})
 			songs := mixed(t, t.TempDir(), 12)
 			first := s.see(songs)
-			s.provider.awaitExtends(len(songs), 3)
+			awaitExtends(t, s.provider, len(songs), 3)
 			if got := len(s.redisServers()); got != 1 && runtime.GOOS == "linux" {
 				t.Errorf("%d redis-servers while segue run is at work, want 1", got)
 			}
 			tt.interrupt(first)
-			if code := first.wait(drain); code != tt.code {
+			if code := first.Wait(drain); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
-			if !strings.Contains(first.stderr.String(), tt.says) {
-				t.Errorf("stderr does not say %q:\n%s", tt.says, first.stderr)
+			if !strings.Contains(first.Stderr.String(), tt.says) {
+				t.Errorf("stderr does not say %q:\n%s", tt.says, first.Stderr)
 			}
-			if got := len(s.provider.charges()); got >= 24 {
+			if got := len(s.provider.Charges()); got >= 24 {
 				t.Fatalf("%d charges when it ended: it was not interrupted in the middle", got)
 			}
 			s.noRedisServer()
@@ -71,29 +72,29 @@ func TestResume(t *testing.T) {
 // awaitExtends waits until the provider has all uploads and a number of extensions
 // has begun. Until it has the uploads, it needs the very process that the test is
 // about to end: only that one serves the files.
-func (p *provider) awaitExtends(uploads, extends int) {
-	p.t.Helper()
+func awaitExtends(t testing.TB, p *provider, uploads, extends int) {
+	t.Helper()
 	what := fmt.Sprintf("%d uploads and %d extensions", uploads, extends)
-	eventually(p.t, 2*time.Minute, what, func() bool {
+	proctest.Eventually(t, 2*time.Minute, what, func() bool {
 		count := map[string]int{}
-		for _, c := range p.charges() {
+		for _, c := range p.Charges() {
 			count[c.Endpoint]++
 		}
-		return count["mountsea.item"] == uploads && count["mountsea.generate"] >= extends && p.state().Downloads == 0
+		return count["mountsea.item"] == uploads && count["mountsea.generate"] >= extends && p.State().Downloads == 0
 	})
 }
 
 // command is the command that is given again and again.
 func (s *system) command(songs []song) []string {
-	return append([]string{"run", "--provider", "mountsea", "--extend", "--continue-at", "-1", "--json"}, paths(songs)...)
+	return append([]string{"run", "--provider", "mountsea", "--extend", "--continue-at", "-1", "--json"}, proctest.Paths(songs)...)
 }
 
 // see starts segue run in a process group, as a shell does.
 func (s *system) see(songs []song) *process {
 	s.t.Helper()
 	l := s.launch("segue run", s.command(songs)...)
-	l.group = true
-	return start(s.t, l)
+	l.Group = true
+	return proctest.Start(s.t, l)
 }
 
 // seeOn gives the command again until everything has succeeded, and decides about
@@ -107,11 +108,11 @@ func (s *system) seeOn(songs []song) (*status, []output) {
 		if out.code != 0 && out.code != 8 {
 			s.t.Fatalf("the same command again: exit code %d, want 0 or 8 (held)\n%s", out.code, out.stderr)
 		}
-		st := decode(s.t, out.stdout)
+		st := proctest.Decode(s.t, out.stdout)
 		if out.code == 0 {
 			return st, all
 		}
-		s.resolve(st.held())
+		s.resolve(st.Held())
 	}
 	s.t.Fatal("items are held again after each was decided about")
 	return nil, nil
@@ -143,5 +144,5 @@ func (s *system) redisServers() []string {
 // noRedisServer waits until the embedded Redis is gone.
 func (s *system) noRedisServer() {
 	s.t.Helper()
-	eventually(s.t, 20*time.Second, "no redis-server is left behind", func() bool { return len(s.redisServers()) == 0 })
+	proctest.Eventually(s.t, 20*time.Second, "no redis-server is left behind", func() bool { return len(s.redisServers()) == 0 })
 }

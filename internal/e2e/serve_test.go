@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 )
 
 // answer is what segue serve said.
@@ -131,7 +133,7 @@ func TestServeWithoutRedis(t *testing.T) {
 		t.Errorf("GET /readyz: %d, want 200", a.code)
 	}
 	_ = s.rdb.ShutdownNoSave(t.Context()).Err() // the connection ends with the server
-	eventually(t, 20*time.Second, "GET /readyz is 503", func() bool {
+	proctest.Eventually(t, 20*time.Second, "GET /readyz is 503", func() bool {
 		return s.request(http.MethodGet, "/readyz", nil).code == http.StatusServiceUnavailable
 	})
 	if a := s.request(http.MethodGet, "/healthz", nil); a.code != http.StatusOK {
@@ -145,9 +147,9 @@ func TestServeOutside(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, role := range []string{"serve", "up"} {
-		p := start(t, launch{name: "segue " + role, dir: dir, env: environment(dir), args: []string{role, "--server-addr", "0.0.0.0:0", "--redis-url", "redis://127.0.0.1:1"}})
-		code := p.wait(time.Minute)
-		said := p.stderr.String()
+		p := proctest.Start(t, launch{Name: "segue " + role, Binary: program(t), Dir: dir, Env: proctest.Environment(dir), Args: []string{role, "--server-addr", "0.0.0.0:0", "--redis-url", "redis://127.0.0.1:1"}})
+		code := p.Wait(time.Minute)
+		said := p.Stderr.String()
 		if code != 2 || !strings.Contains(said, "server.tokens") || !slices.ContainsFunc(strings.Split(said, "\n"), func(line string) bool { return strings.HasPrefix(line, "try:") }) {
 			t.Errorf("segue %s: exit code %d, want 2, the setting, and what to try:\n%s", role, code, said)
 		}

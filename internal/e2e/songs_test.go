@@ -4,38 +4,21 @@ package e2e_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/segue-audio/segue/internal/audio/samples"
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 )
-
-// song is one audio file on disk.
-type song struct{ path, sha256 string }
-
-// write puts songs into a folder.
-func write(t testing.TB, dir, name string, data []byte) song {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(data)
-	return song{path, hex.EncodeToString(sum[:])}
-}
 
 // tones are short songs made here, no two of equal bytes.
 func tones(t testing.TB, dir string, n int) []song {
 	t.Helper()
 	songs := make([]song, n)
 	for i := range songs {
-		songs[i] = write(t, dir, fmt.Sprintf("%03d-tone.wav", i), tone(i, 2.5))
+		songs[i] = proctest.Write(t, dir, fmt.Sprintf("%03d-tone.wav", i), proctest.Tone(i, 2.5))
 	}
 	return songs
 }
@@ -46,7 +29,7 @@ func mixed(t testing.TB, dir string, n int) []song {
 	t.Helper()
 	songs := make([]song, n)
 	for i := range songs {
-		name, data := "Ton für Ton.wav", tone(i, 2.5)
+		name, data := "Ton für Ton.wav", proctest.Tone(i, 2.5)
 		switch k := i % 10; {
 		case k < 5:
 			s := samples.Files()[k]
@@ -54,32 +37,9 @@ func mixed(t testing.TB, dir string, n int) []song {
 		case k == 5:
 			name, data = "stille (live).aac", silence(t, 120+i)
 		}
-		songs[i] = write(t, dir, fmt.Sprintf("%03d %s", (i*37)%1000, name), data)
+		songs[i] = proctest.Write(t, dir, fmt.Sprintf("%03d %s", (i*37)%1000, name), data)
 	}
 	return songs
-}
-
-// tone is a WAV of 8 bits at 8 kHz that contains its number.
-func tone(number int, seconds float64) []byte {
-	pcm := make([]byte, int(seconds*8000))
-	pitch := 200 + float64(number%400)
-	for i := range pcm {
-		pcm[i] = byte(128 + 60*math.Sin(2*math.Pi*pitch*float64(i)/8000))
-	}
-	binary.LittleEndian.PutUint32(pcm, uint32(number))
-	var out bytes.Buffer
-	out.WriteString("RIFF")
-	out.Write(little32(36 + len(pcm)))
-	out.WriteString("WAVEfmt ")
-	out.Write(little32(16))
-	out.Write([]byte{1, 0, 1, 0}) // PCM, mono
-	out.Write(little32(8000))
-	out.Write(little32(8000))
-	out.Write([]byte{1, 0, 8, 0}) // block, bits
-	out.WriteString("data")
-	out.Write(little32(len(pcm)))
-	out.Write(pcm)
-	return out.Bytes()
 }
 
 // silence is AAC-LC in ADTS: whole frames of encoded silence, 23 ms each, as every
@@ -136,10 +96,10 @@ func taggedWAV(data []byte, words string) []byte {
 	if len(words)%2 == 1 {
 		words += " "
 	}
-	comment := append([]byte("INFOICMT"), little32(len(words))...)
+	comment := append([]byte("INFOICMT"), proctest.Little32(len(words))...)
 	comment = append(comment, words...)
 	data = append(data, "LIST"...)
-	data = append(data, little32(len(comment))...)
+	data = append(data, proctest.Little32(len(comment))...)
 	data = append(data, comment...)
 	binary.LittleEndian.PutUint32(data[4:], uint32(len(data)-8))
 	return data
@@ -194,15 +154,4 @@ func oggSum(page []byte) uint32 {
 func box(kind, content string) []byte {
 	out := binary.BigEndian.AppendUint32(nil, uint32(8+len(content)))
 	return append(append(out, kind...), content...)
-}
-
-func little32(n int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) }
-
-// paths are the songs as arguments.
-func paths(songs []song) []string {
-	all := make([]string, len(songs))
-	for n, s := range songs {
-		all[n] = s.path
-	}
-	return all
 }

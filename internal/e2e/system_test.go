@@ -4,7 +4,6 @@ package e2e_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/segue-audio/segue/internal/e2e/proctest"
 	"github.com/segue-audio/segue/internal/redistest"
 )
 
@@ -32,31 +32,25 @@ type system struct {
 	url   string
 }
 
-// environment is what a process is given: a home of its own, and the way to the
-// programs of this machine. The tests' own variables stay out of it.
-func environment(home string) []string {
-	return []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "TZ=UTC"}
-}
-
 // onRedis is an installation on a redis-server: a provider and the way to it, segue
 // serve, and as yet no worker.
-func onRedis(t testing.TB, way func(*provider) string) *system {
+func onRedis(t testing.TB, way func(testing.TB, *provider) string) *system {
 	t.Helper()
 	url, rdb := redistest.Server(t)
 	s := &system{t: t, dir: t.TempDir(), binary: program(t), rdb: rdb}
-	s.provider = startProvider(t, s.binary)
-	s.configure(url, way(s.provider))
+	s.provider = proctest.StartProvider(t, s.binary, *seed)
+	s.configure(url, way(t, s.provider))
 	s.serve = s.start("serve", "serve", "--server-addr", "127.0.0.1:0")
-	s.url = s.serve.says(s.serve.stderr, `serving on (http://\S+)`)[1]
+	s.url = s.serve.Says(s.serve.Stderr, `serving on (http://\S+)`)[1]
 	return s
 }
 
 // onEmbedded is an installation on the Redis that segue run brings along.
-func onEmbedded(t testing.TB, binary string, way func(*provider) string, simulator ...string) *system {
+func onEmbedded(t testing.TB, binary string, way func(testing.TB, *provider) string, simulator ...string) *system {
 	t.Helper()
 	s := &system{t: t, dir: t.TempDir(), binary: binary}
-	s.provider = startProvider(t, binary, simulator...)
-	s.configure("", way(s.provider))
+	s.provider = proctest.StartProvider(t, binary, *seed, simulator...)
+	s.configure("", way(t, s.provider))
 	return s
 }
 
@@ -75,7 +69,7 @@ providers:
 worker: {drain: %[4]s}
 archive: {url: archive}
 security: {allow_private_hosts: [%[5]q]}
-`, redisURL, providerURL, apiKey, drain, s.provider.host)
+`, redisURL, providerURL, proctest.APIKey, drain, s.provider.Host)
 	if err := os.WriteFile(filepath.Join(s.dir, "segue.yaml"), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -83,19 +77,19 @@ security: {allow_private_hosts: [%[5]q]}
 
 // launch describes a process of the installation.
 func (s *system) launch(name string, args ...string) launch {
-	return launch{name: name, binary: s.binary, dir: s.dir, env: environment(s.dir), args: args}
+	return launch{Name: name, Binary: s.binary, Dir: s.dir, Env: proctest.Environment(s.dir), Args: args}
 }
 
 func (s *system) start(name string, args ...string) *process {
 	s.t.Helper()
-	return start(s.t, s.launch(name, args...))
+	return proctest.Start(s.t, s.launch(name, args...))
 }
 
 // worker starts a worker and waits until it takes tasks.
 func (s *system) worker(name string) *process {
 	s.t.Helper()
 	w := s.start(name, "worker", "--server-public-url", s.url)
-	w.says(w.stderr, `worker started`)
+	w.Says(w.Stderr, `worker started`)
 	return w
 }
 
@@ -109,14 +103,14 @@ type output struct {
 func (s *system) run(atMost time.Duration, args ...string) output {
 	s.t.Helper()
 	p := s.start("segue "+args[0], args...)
-	code := p.wait(atMost)
-	return output{p.stdout.String(), p.stderr.String(), code}
+	code := p.Wait(atMost)
+	return output{p.Stdout.String(), p.Stderr.String(), code}
 }
 
 // submit enqueues songs to be uploaded and extended, and gives the session's id.
 func (s *system) submit(songs []song) string {
 	s.t.Helper()
-	args := append([]string{"submit", "--provider", "mountsea", "--extend", "--continue-at", "-1"}, paths(songs)...)
+	args := append([]string{"submit", "--provider", "mountsea", "--extend", "--continue-at", "-1"}, proctest.Paths(songs)...)
 	out := s.run(time.Minute, args...)
 	id := strings.TrimSuffix(out.stdout, "\n")
 	if out.code != 0 || !strings.HasPrefix(id, "ses_") || strings.ContainsAny(id, " \n") {
@@ -125,86 +119,27 @@ func (s *system) submit(songs []song) string {
 	return id
 }
 
-// status is a session as --json gives it.
-type status struct {
-	SessionID string `json:"sessionId"`
-	Provider  string `json:"provider"`
-	Account   string `json:"account"`
-	Status    string `json:"status"`
-	Counts    struct {
-		Total     int `json:"total"`
-		Succeeded int `json:"succeeded"`
-		Failed    int `json:"failed"`
-		Held      int `json:"held"`
-		Canceled  int `json:"canceled"`
-		Waiting   int `json:"waiting"`
-	} `json:"counts"`
-	AudioIDs     []string `json:"audioIds"`
-	CreditsSpent float64  `json:"creditsSpent"`
-	Items        []item   `json:"items"`
-}
-
-type item struct {
-	ItemID       string   `json:"itemId"`
-	Index        int      `json:"index"`
-	Source       string   `json:"source"`
-	SHA256       string   `json:"sha256"`
-	Status       string   `json:"status"`
-	Step         string   `json:"step"`
-	ClipID       string   `json:"clipId"`
-	OperationIDs []string `json:"operationIds"`
-	AudioIDs     []string `json:"audioIds"`
-	Tracks       []struct {
-		AudioID  string `json:"audioId"`
-		AudioURL string `json:"audioUrl"`
-		File     string `json:"file"`
-	} `json:"tracks"`
-	Credits float64 `json:"credits"`
-	Error   *struct {
-		Code   string `json:"code"`
-		Reason string `json:"reason"`
-		Charge string `json:"charge"`
-	} `json:"error"`
-}
-
-// held are the items that wait for a decision.
-func (st *status) held() []item {
-	var held []item
-	for _, it := range st.Items {
-		if it.Status == "held" {
-			held = append(held, it)
-		}
-	}
-	return held
-}
-
-func decode(t testing.TB, text string) *status {
-	t.Helper()
-	var st status
-	if err := json.Unmarshal([]byte(text), &st); err != nil {
-		t.Fatalf("not the JSON of a session: %v\n%.500s", err, text)
-	}
-	return &st
-}
-
 // watch stays until the session is over or only held items are left. Its exit code
 // is that of segue run.
 func (s *system) watch(id string) (*status, int) {
 	s.t.Helper()
 	out := s.run(4*time.Minute, "status", "--watch", "--json", "--timeout", "3m", id)
 	if out.code != 0 && out.code != 8 {
-		s.t.Fatalf("status --watch: exit code %d, want 0 or 8 (held)\n%s\n%s", out.code, tail(out.stdout, 60), out.stderr)
+		s.t.Fatalf("status --watch: exit code %d, want 0 or 8 (held)\n%s\n%s", out.code, proctest.Tail(out.stdout, 60), out.stderr)
 	}
-	return decode(s.t, out.stdout), out.code
+	return proctest.Decode(s.t, out.stdout), out.code
 }
+
+// paidEndpoints are those of MountSea that cost credits, by the step that calls them.
+var paidEndpoints = map[string]string{"upload": "mountsea.item", "extend": "mountsea.generate"}
 
 // resolve decides about held items as an operator does: by what the provider's own
 // list of charges says became of each request.
 func (s *system) resolve(held []item) {
 	s.t.Helper()
-	book := s.provider.book()
+	book := s.provider.Book()
 	for _, it := range held {
-		charges := book[job{it.SHA256, paidEndpoints[it.Step]}]
+		charges := book[job{SHA256: it.SHA256, Endpoint: paidEndpoints[it.Step]}]
 		decision := []string{"resolve", it.ItemID, "--resubmit"}
 		if len(charges) > 0 {
 			decision = []string{"resolve", it.ItemID, "--operation", charges[len(charges)-1].OperationID}
