@@ -89,6 +89,7 @@ func (c *call) accept(o *operation, t Timing) *answer {
 	o.Took = t.draw(s.dice.fraction("took/"+c.name, c.number))
 	c.foretell(o)
 	charge.Seq, charge.Time, charge.OperationID = len(s.state.charges)+1, now, o.ID
+	c.enter(&charge)
 	if err := s.record(&event{Time: now, Operation: o, Charge: &charge}); err != nil {
 		refused := c.broken()
 		return &refused
@@ -98,6 +99,14 @@ func (c *call) accept(o *operation, t Timing) *answer {
 	}
 	s.announce(o)
 	return nil
+}
+
+// enter decides when a charge appears in the provider's lists.
+func (c *call) enter(charge *Charge) {
+	if c.plan.has(BooksLag) {
+		charge.Listed = charge.Time.Add(c.sim.opts.BooksDelay)
+		c.sim.fired[BooksLag]++
+	}
 }
 
 // foretell decides how an operation ends, as far as that is a matter of faults.

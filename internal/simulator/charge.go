@@ -36,6 +36,9 @@ type Charge struct {
 	// ParamsHash covers every parameter except the audio's address and the
 	// session: equal for two submissions of one job.
 	ParamsHash string `json:"paramsHash"`
+	// Listed is when the charge appears in the provider's lists, where that is not
+	// at once; see BooksLag.
+	Listed time.Time `json:"listed,omitzero"`
 	// Refunded says that the credits were given back.
 	Refunded bool `json:"refunded"`
 	// Fault is the kind that spoiled the answer; empty when it was sent whole.

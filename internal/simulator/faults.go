@@ -76,6 +76,11 @@ const (
 	// TicketExpired makes the storage say that a ticket has expired although it
 	// has not; the next request with it may do.
 	TicketExpired Kind = "ticket_expired"
+	// BooksLag accepts and charges; the charge is missing from the provider's lists
+	// of deductions and of usage for Options.BooksDelay. The balance shows it.
+	BooksLag Kind = "books_lag"
+	// BooksError answers a question for such a list with HTTP 500.
+	BooksError Kind = "books_error"
 	// StatusError answers a status request with HTTP 500.
 	StatusError Kind = "status_error"
 	// CDNCut sends half of a result file and cuts the connection.
@@ -103,6 +108,9 @@ const (
 	storage                     // transfers of files
 	songs                       // operations that may fail in the ways of KIE
 	guarded                     // what bots are kept from
+	purse                       // tells of the account's credits
+	books                       // lists what was charged
+	entered                     // accepted requests are in such lists
 
 	submits = paid | creates
 	api     = submits | status | reads
@@ -113,7 +121,7 @@ var kinds = map[Kind]class{
 	DropAfter: submits | storage, ErrorAfter: submits | storage, PageAfter: submits, TruncateAfter: submits,
 	NoCredits: paid, OperationFailed: paid | processes, OperationTimeout: paid,
 	BotCheck: guarded, TransferCut: storage, TicketExpired: storage,
-	StatusError:       status,
+	StatusError: status, BooksError: books, BooksLag: entered,
 	OperationRefunded: songs, OperationMatched: songs, OperationSensitive: songs, ResultsVanish: paid,
 	CallbackEarly: calls,
 	CallbackLost:  callback, CallbackDoubled: callback, CallbackReordered: callback,
@@ -141,6 +149,7 @@ func Mild() Faults {
 		DropBefore: 0.01, DropAfter: 0.01, ErrorAfter: 0.004, PageAfter: 0.004, TruncateAfter: 0.004,
 		Delay: 0.01, RateLimited: 0.01, Maintenance: 0.002,
 		OperationFailed: 0.005, OperationTimeout: 0.002, StatusError: 0.01,
+		BooksLag: 0.05, BooksError: 0.05,
 		BotCheck: 0.005, TransferCut: 0.01, TicketExpired: 0.005,
 		OperationRefunded: 0.002, OperationMatched: 0.001, OperationSensitive: 0.001,
 		CallbackEarly: 0.01, CallbackLost: 0.01, CallbackDoubled: 0.01, CallbackReordered: 0.01,

@@ -168,6 +168,7 @@ var gatewayFaults = []struct {
 	{RateLimited, http.StatusTooManyRequests},
 	{Maintenance, statusMaintenance},
 	{StatusError, http.StatusInternalServerError},
+	{BooksError, http.StatusInternalServerError},
 }
 
 // meets says whether a fault strikes, and counts it.
@@ -184,6 +185,9 @@ func (c *call) meets(k Kind) bool {
 // answer decides what to say. A refusal that is a fault comes before the key is
 // looked at, like a gateway's.
 func (c *call) answer(body []byte) answer {
+	if c.sim.opts.NoBalance && c.class&purse != 0 {
+		return c.no(http.StatusNotFound, "")
+	}
 	for _, early := range gatewayFaults {
 		if c.meets(early.kind) {
 			return c.no(early.status, "")

@@ -152,6 +152,9 @@ func (st *state) accept(o *operation, c *Charge) error {
 	st.made++
 	a.Credits -= c.Credits
 	a.charges = append(a.charges, len(st.charges))
+	if c.Listed.After(a.behind) {
+		a.behind = c.Listed
+	}
 	o.charge = len(st.charges)
 	st.charges = append(st.charges, *c)
 	st.operations[o.ID] = o

@@ -112,7 +112,7 @@ func (d *dialect) endpoints() []endpoint {
 	all := []endpoint{
 		{name: d.name + ".extend", pattern: "POST " + api + "generate/upload-extend", class: paid | calls | songs, handle: d.extend, fields: songFieldNames(), room: kieRoom},
 		{name: d.name + ".record", pattern: "GET " + api + "generate/record-info", class: status, handle: d.record},
-		{name: d.name + ".credit", pattern: "GET " + api + d.credit, class: reads, handle: d.balance},
+		{name: d.name + ".credit", pattern: "GET " + api + d.credit, class: reads | purse, handle: d.balance},
 	}
 	if d.unified {
 		all = append(all,

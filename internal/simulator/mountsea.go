@@ -26,17 +26,17 @@ const (
 // /mountsea, its credits host under /mountsea-credits.
 func mountsea() []endpoint {
 	endpoints := []endpoint{
-		{name: mountseaUpload, pattern: "POST /mountsea/suno/v2/upload", class: paid, handle: mountseaDoUpload, fields: []string{"audioUrl"}},
+		{name: mountseaUpload, pattern: "POST /mountsea/suno/v2/upload", class: paid | entered, handle: mountseaDoUpload, fields: []string{"audioUrl"}},
 		{name: mountseaSession, pattern: "POST /mountsea/suno/v2/audio/upload/session", class: creates, handle: mountseaDoSession},
-		{name: mountseaItem, pattern: "POST /mountsea/suno/v2/audio/upload/session/item", class: paid, handle: mountseaDoItem, fields: []string{"sessionId", "audioUrl"}},
+		{name: mountseaItem, pattern: "POST /mountsea/suno/v2/audio/upload/session/item", class: paid | entered, handle: mountseaDoItem, fields: []string{"sessionId", "audioUrl"}},
 		{name: mountseaStatus, pattern: "GET /mountsea/suno/v2/status", class: status, handle: mountseaDoStatus},
-		{name: mountseaGenerate, pattern: "POST /mountsea/suno/v2/generate", class: paid, handle: mountseaDoGenerate, fields: generateFieldNames()},
+		{name: mountseaGenerate, pattern: "POST /mountsea/suno/v2/generate", class: paid | entered, handle: mountseaDoGenerate, fields: generateFieldNames()},
 		{name: mountseaSchema, pattern: "GET /mountsea/suno/v2/generate/schema", class: reads, handle: mountseaDoSchema},
 		{name: mountseaPlaylist, pattern: "POST /mountsea/suno/v2/playlist/create", class: creates, handle: mountseaDoPlaylist, fields: []string{"clip_ids", "name"}},
-		{name: mountseaCredits, pattern: "GET /mountsea-credits/api-user/credits", class: reads, handle: mountseaDoCredits},
-		{name: mountseaServices, pattern: "GET /mountsea-credits/api-user/services", class: reads, handle: mountseaDoServices},
-		{name: mountseaPoints, pattern: "POST /mountsea-credits/api-user/points/search", class: reads, handle: mountseaDoPoints, fields: searchFields},
-		{name: mountseaUsage, pattern: "POST /mountsea-credits/api-user/usage/search", class: reads, handle: mountseaDoUsage, fields: searchFields},
+		{name: mountseaCredits, pattern: "GET /mountsea-credits/api-user/credits", class: reads | purse, handle: mountseaDoCredits},
+		{name: mountseaServices, pattern: "GET /mountsea-credits/api-user/services", class: reads | purse, handle: mountseaDoServices},
+		{name: mountseaPoints, pattern: "POST /mountsea-credits/api-user/points/search", class: reads | purse | books, handle: mountseaDoPoints, fields: searchFields},
+		{name: mountseaUsage, pattern: "POST /mountsea-credits/api-user/usage/search", class: reads | purse | books, handle: mountseaDoUsage, fields: searchFields},
 	}
 	for i := range endpoints {
 		endpoints[i].refuse = mountseaRefuse

@@ -136,7 +136,7 @@ func TestPointsSearch(t *testing.T) {
 	delete(item, "id")
 	delete(item, "traceId")
 	if diff := cmp.Diff(map[string]any{
-		"serviceName": "suno", "apiPath": "/suno/v2/audio/upload/session/item", "apiMethod": "POST", "finalAmount": 2.0,
+		"serviceName": "suno", "apiPath": "/v2/audio/upload/session/item", "apiMethod": "POST", "finalAmount": 2.0,
 		"beforeCredits": 9998.0, "afterCredits": 9996.0, "createdAt": "2026-03-01T12:00:01.000Z",
 	}, item); diff != "" {
 		t.Errorf("newest item (-want +got):\n%s", diff)

@@ -61,13 +61,24 @@ type searchMeta struct {
 }
 
 var mountseaPaths = map[string]string{
-	mountseaUpload: "/suno/v2/upload", mountseaItem: "/suno/v2/audio/upload/session/item", mountseaGenerate: "/suno/v2/generate",
+	mountseaUpload: "/v2/upload", mountseaItem: "/v2/audio/upload/session/item", mountseaGenerate: "/v2/generate",
+}
+
+// listedPath is a request's path as the lists write it. The documents' only example
+// is that of another service, which is called at /chat/v1/chat/completions and
+// listed as "/v1/chat/completions". Whether the Suno service loses its name as
+// well is not documented: the seed decides.
+func (s *Simulator) listedPath(endpoint string) string {
+	if s.dice.pick("mountsea/listed path", 0, 2) == 0 {
+		return "/suno" + mountseaPaths[endpoint]
+	}
+	return mountseaPaths[endpoint]
 }
 
 func mountseaDoPoints(c *call) answer {
 	return search(c, func(ch Charge) pointsItem {
 		return pointsItem{
-			ID: derive(ch.OperationID, "points"), ServiceName: "suno", APIPath: mountseaPaths[ch.Endpoint], APIMethod: http.MethodPost,
+			ID: derive(ch.OperationID, "points"), ServiceName: "suno", APIPath: c.sim.listedPath(ch.Endpoint), APIMethod: http.MethodPost,
 			FinalAmount: ch.Credits, BeforeCredits: ch.Before, AfterCredits: ch.After,
 			TraceID: derive(ch.OperationID, "trace"), CreatedAt: stamp(ch.Time),
 		}
@@ -77,7 +88,7 @@ func mountseaDoPoints(c *call) answer {
 func mountseaDoUsage(c *call) answer {
 	return search(c, func(ch Charge) usageItem {
 		return usageItem{
-			ID: derive(ch.OperationID, "usage"), ServiceName: "suno", APIPath: mountseaPaths[ch.Endpoint], APIMethod: http.MethodPost,
+			ID: derive(ch.OperationID, "usage"), ServiceName: "suno", APIPath: c.sim.listedPath(ch.Endpoint), APIMethod: http.MethodPost,
 			StatusCode: http.StatusCreated, ConsumedPoints: ch.Credits,
 			TraceID: derive(ch.OperationID, "trace"), Metadata: map[string]any{}, CreatedAt: stamp(ch.Time),
 		}
@@ -125,7 +136,7 @@ func (c *call) chargesBetween(start, end time.Time, page, limit int) (found []Ch
 	s := c.sim
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	mine := s.state.accounts[c.account].charges
+	mine := s.state.entries(s.state.accounts[c.account], s.now())
 	at := func(i int) time.Time { return s.state.charges[mine[i]].Time }
 	low := sort.Search(len(mine), func(i int) bool { return !at(i).Before(start) })
 	high := sort.Search(len(mine), func(i int) bool { return at(i).After(end) })

@@ -55,6 +55,12 @@ type Options struct {
 	PollAdvice time.Duration
 	// FaultDelay is how long Delay and CDNSlow last (1 s).
 	FaultDelay time.Duration
+	// BooksDelay is how long BooksLag lasts (1 min).
+	BooksDelay time.Duration
+	// NoBalance has no provider tell of an account's credits: what asks for the
+	// balance, and MountSea's whole credits host, answers 404. A client is then left
+	// without the evidence that they are.
+	NoBalance bool
 	// RetryAfter is what a 429 asks for, in whole seconds (2 s).
 	RetryAfter time.Duration
 	// Faults are off by default; see Mild.
@@ -137,6 +143,7 @@ func (o Options) withDefaults() Options {
 	o.TrackScale = cmp.Or(o.TrackScale, 0.1)
 	o.PollAdvice = cmp.Or(o.PollAdvice, 2*time.Second)
 	o.FaultDelay = cmp.Or(o.FaultDelay, time.Second)
+	o.BooksDelay = cmp.Or(o.BooksDelay, time.Minute)
 	o.RetryAfter = cmp.Or(o.RetryAfter, 2*time.Second)
 	o.Fetchers = cmp.Or(o.Fetchers, 8)
 	if o.Files == "" && o.Journal != "" {
@@ -207,8 +214,8 @@ func (o Options) checkNumbers() error {
 		return fmt.Errorf("option UpstreamAccounts is %d, want at least 1", o.UpstreamAccounts)
 	case !(o.TrackScale > 0 && o.TrackScale <= 10):
 		return fmt.Errorf("option TrackScale is %v, want more than 0 and at most 10", o.TrackScale)
-	case o.PollAdvice < 0, o.FaultDelay < 0:
-		return errors.New("options PollAdvice and FaultDelay must not be negative")
+	case o.PollAdvice < 0, o.FaultDelay < 0, o.BooksDelay < 0:
+		return errors.New("options PollAdvice, FaultDelay and BooksDelay must not be negative")
 	case o.RetryAfter < time.Second:
 		return fmt.Errorf("option RetryAfter is %v, want at least 1s: the header counts in seconds", o.RetryAfter)
 	case o.Fetchers < 1:

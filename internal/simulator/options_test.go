@@ -54,6 +54,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		"fetchers":        {Fetchers: -1},
 		"retry after":     {RetryAfter: time.Millisecond},
 		"delay":           {FaultDelay: -1},
+		"books":           {BooksDelay: -1},
 		"public URL":      {PublicURL: "example.com"},
 		"empty key":       {Keys: map[string]simulator.Account{"": {}}},
 		"negative credit": {Keys: map[string]simulator.Account{"a": {Credits: -1}}},
@@ -82,7 +83,7 @@ func TestMildIsValidAndKindsAreNamed(t *testing.T) {
 		t.Error("the chosen seed is 0, want one to print")
 	}
 	want := []simulator.Kind{
-		"bot_check", "callback_doubled", "callback_early", "callback_forged", "callback_lost", "callback_reordered", "callback_replayed", "callback_stranger",
+		"books_error", "books_lag", "bot_check", "callback_doubled", "callback_early", "callback_forged", "callback_lost", "callback_reordered", "callback_replayed", "callback_stranger",
 		"cdn_cut", "cdn_missing", "cdn_page", "cdn_slow", "delay", "denied", "drop_after", "drop_before", "error_after", "maintenance",
 		"no_credits", "operation_failed", "operation_matched", "operation_refunded", "operation_sensitive", "operation_timeout",
 		"page_after", "rate_limited", "results_vanish", "status_error", "ticket_expired", "transfer_cut", "truncate_after",

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type account struct {
 	Credits int64  `json:"credits"`
 	// charges are indexes into state.charges, in order of time.
 	charges []int
+	// behind is until when the lists miss some of them.
+	behind time.Time
 }
 
 // session is a batch upload session, bound to one upstream account.
@@ -165,6 +168,14 @@ func (st *state) advance(now time.Time) []*operation {
 		}
 	}
 	return lost
+}
+
+// entries are the charges that the account's lists hold at a time, as indexes.
+func (st *state) entries(a *account, now time.Time) []int {
+	if !a.behind.After(now) {
+		return a.charges
+	}
+	return slices.DeleteFunc(slices.Clone(a.charges), func(i int) bool { return st.charges[i].Listed.After(now) })
 }
 
 func (se *session) add(o *operation) {
