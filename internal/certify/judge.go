@@ -1,0 +1,320 @@
+package certify
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segue-audio/segue/internal/simulator"
+)
+
+// Truth is what the provider and the rig know, and the system under test cannot
+// change.
+type Truth struct {
+	// Batches are the songs that were submitted, by session.
+	Batches map[string]Batch
+	// Paid names the endpoint at which a step is charged.
+	Paid map[string]string
+	// Charges is the provider's charge log.
+	Charges []simulator.Charge
+	// Made are the clips that came of an operation, in the provider's order.
+	Made map[string][]string
+}
+
+// Batch is what one session was asked for.
+type Batch struct {
+	// Account is whose key pays for it.
+	Account string
+	// Songs are in the order of the items.
+	Songs []Song
+	// Last is the step whose clips are the item's audioIds.
+	Last string
+}
+
+// Session is what the system under test says became of one session.
+type Session struct {
+	ID    string
+	Items []Item
+	// AudioIDs is the session's aggregate.
+	AudioIDs []string
+	// Settled is how often the system recorded that it did what follows the
+	// session's completion.
+	Settled int
+	// Effects are the times at which somebody could see it being done. One that is
+	// killed between doing it and saying so leaves no time here.
+	Effects []time.Time
+	// Told are the audioIds that the effect handed on; nil when nothing was.
+	Told []string
+}
+
+// Item is what the system under test says became of one song.
+type Item struct {
+	ID string
+	// State is one of succeeded, failed, canceled, held, reconciling, or anything
+	// else while it is on its way.
+	State string
+	// Step is the one that it is at.
+	Step   string
+	Reason string
+	// Operations are all provider operations on its record.
+	Operations []string
+}
+
+func (it *Item) ended() bool {
+	return it.State == "succeeded" || it.State == "failed" || it.State == "canceled"
+}
+
+// open says that the system itself says that it does not know what became of the
+// item's paid request.
+func (it *Item) open() bool { return it.State == "held" || it.State == "reconciling" }
+
+// Held is an item that was left to a person, with what the provider's log says.
+type Held struct {
+	Item   string `json:"item"`
+	Step   string `json:"step"`
+	Reason string `json:"reason"`
+	// Charged says that the provider charged the request in doubt, as Operation.
+	Charged   bool   `json:"charged"`
+	Operation string `json:"operation,omitempty"`
+}
+
+// Judgement is what a run came to.
+type Judgement struct {
+	Sessions int `json:"sessions"`
+	Items    int `json:"items"`
+	// Charges are the paid requests that the provider accepted.
+	Charges int `json:"charges"`
+	// Extra are charges of one job beyond its first.
+	Extra int `json:"extraCharges"`
+	// Lost are jobs that were charged, and no item has one of the operations on
+	// record, though none says that it does not know.
+	Lost int `json:"lostResults"`
+	// Held are the items that wait for a person.
+	Held []Held `json:"held"`
+	// Failed counts failed items by reason.
+	Failed    map[string]int `json:"failed"`
+	Succeeded int            `json:"succeeded"`
+	// Completed are the sessions of which every item has ended, Once those of them
+	// whose completion took effect exactly once.
+	Completed int `json:"completed"`
+	Once      int `json:"completionOnce"`
+	// Breaches say which promise was broken, and where; empty is a pass.
+	Breaches []Breach `json:"breaches"`
+}
+
+// Breach is a promise that was broken.
+type Breach struct {
+	// Promise is its short name.
+	Promise string `json:"promise"`
+	// Finding says what was seen.
+	Finding string `json:"finding"`
+}
+
+// The promises.
+const (
+	paidOnce    = "paid once"
+	nothingLost = "nothing lost"
+	inOrder     = "in order"
+	onceSettled = "completed once"
+	explained   = "explained"
+	allOver     = "comes to an end"
+)
+
+// job is one thing that may be paid for once: a song at an endpoint.
+type job struct{ audio, endpoint string }
+
+// Judge holds what a system says against the truth.
+func Judge(t *Truth, sessions []Session) *Judgement {
+	j := &judge{Truth: t, charges: map[job][]string{}, known: map[string]bool{}, out: &Judgement{
+		Sessions: len(t.Batches), Charges: len(t.Charges), Held: []Held{}, Failed: map[string]int{}, Breaches: []Breach{},
+	}}
+	j.readLog()
+	seen := map[string]bool{}
+	for n := range sessions {
+		batch, ours := t.Batches[sessions[n].ID]
+		if !ours || seen[sessions[n].ID] {
+			j.breach(nothingLost, "session %s was not submitted, or is listed twice", sessions[n].ID)
+			continue
+		}
+		seen[sessions[n].ID] = true
+		j.session(&sessions[n], batch)
+	}
+	for id := range t.Batches {
+		if !seen[id] {
+			j.breach(nothingLost, "session %s is gone", id)
+		}
+	}
+	slices.SortStableFunc(j.out.Breaches, func(a, b Breach) int {
+		return slices.Compare([]string{a.Promise, a.Finding}, []string{b.Promise, b.Finding})
+	})
+	return j.out
+}
+
+type judge struct {
+	*Truth
+	charges map[job][]string // operations, in order
+	known   map[string]bool  // operations that were charged
+	times   map[job]time.Time
+	out     *Judgement
+}
+
+func (j *judge) breach(promise, format string, args ...any) {
+	j.out.Breaches = append(j.out.Breaches, Breach{promise, fmt.Sprintf(format, args...)})
+}
+
+// readLog sorts the charges by job. A charge for something that nobody submitted
+// is lost money, too.
+func (j *judge) readLog() {
+	j.times = map[job]time.Time{}
+	submitted := map[string]bool{}
+	for _, batch := range j.Batches {
+		for _, song := range batch.Songs {
+			submitted[song.SHA256] = true
+		}
+	}
+	for n := range j.Charges {
+		c := &j.Charges[n]
+		if !submitted[c.AudioSHA256] {
+			j.out.Lost++
+			j.breach(nothingLost, "charge %d (operation %s) is for audio that was not submitted", c.Seq, c.OperationID)
+			continue
+		}
+		of := job{c.AudioSHA256, c.Endpoint}
+		j.charges[of] = append(j.charges[of], c.OperationID)
+		j.times[of] = c.Time
+		j.known[c.OperationID] = true
+	}
+	for of, operations := range j.charges {
+		if extra := len(operations) - 1; extra > 0 {
+			j.out.Extra += extra
+			j.breach(paidOnce, "%s was charged %d times for one song: operations %v", of.endpoint, len(operations), operations)
+		}
+	}
+}
+
+func (j *judge) session(s *Session, batch Batch) {
+	if len(s.Items) != len(batch.Songs) {
+		j.breach(nothingLost, "session %s has %d items, %d were submitted", s.ID, len(s.Items), len(batch.Songs))
+		return
+	}
+	over, rests := true, true
+	expected := []string{}
+	for n := range s.Items {
+		it := &s.Items[n]
+		j.item(it, batch.Songs[n])
+		over = over && it.ended()
+		rests = rests && (it.ended() || it.State == "held")
+		if it.State == "succeeded" {
+			expected = append(expected, j.clipsOf(batch.Songs[n], batch.Last)...)
+		}
+	}
+	if !rests {
+		j.breach(allOver, "session %s is not over", s.ID)
+	}
+	if !slices.Equal(s.AudioIDs, expected) {
+		j.breach(inOrder, "session %s: audioIds differ from what the provider made of the songs, in their order: %s", s.ID, difference(s.AudioIDs, expected))
+	}
+	j.effect(s, batch, over, expected)
+}
+
+// difference says where two lists part.
+func difference(got, want []string) string {
+	at := 0
+	for at < min(len(got), len(want)) && got[at] == want[at] {
+		at++
+	}
+	name := func(list []string) string {
+		if at < len(list) {
+			return list[at]
+		}
+		return "nothing"
+	}
+	return fmt.Sprintf("%d of %d; number %d is %s, want %s", len(got), len(want), at, name(got), name(want))
+}
+
+// clipsOf are the clips that the provider made of a song.
+func (j *judge) clipsOf(song Song, step string) []string {
+	operations := j.charges[job{song.SHA256, j.Paid[step]}]
+	if len(operations) == 0 {
+		return nil
+	}
+	return j.Made[operations[len(operations)-1]]
+}
+
+func (j *judge) item(it *Item, song Song) {
+	j.out.Items++
+	switch it.State {
+	case "succeeded":
+		j.out.Succeeded++
+	case "failed", "canceled":
+		if it.Reason == "" {
+			j.breach(explained, "item %s has %s without a reason", it.ID, it.State)
+		}
+		j.out.Failed[it.Step+": "+it.Reason]++
+	case "held":
+		j.held(it, song)
+	}
+	for _, operation := range it.Operations {
+		if !j.known[operation] {
+			j.breach(nothingLost, "item %s has operation %s on record, which the provider never charged", it.ID, operation)
+		}
+	}
+	for step, endpoint := range j.Paid {
+		charged := j.charges[job{song.SHA256, endpoint}]
+		linked := slices.ContainsFunc(charged, func(operation string) bool { return slices.Contains(it.Operations, operation) })
+		if len(charged) > 0 && !linked && (!it.open() || it.Step != step) {
+			j.out.Lost++
+			j.breach(nothingLost, "item %s is %s at %s, and its %s was charged as operation %s, which is on no record", it.ID, it.State, it.Step, step, charged[0])
+		}
+	}
+}
+
+// held puts beside a held item what the provider's log says of it.
+func (j *judge) held(it *Item, song Song) {
+	h := Held{Item: it.ID, Step: it.Step, Reason: it.Reason}
+	for _, operation := range j.charges[job{song.SHA256, j.Paid[it.Step]}] {
+		if !slices.Contains(it.Operations, operation) {
+			h.Charged, h.Operation = true, operation
+		}
+	}
+	if h.Reason == "" {
+		j.breach(explained, "item %s is held without a reason", it.ID)
+	}
+	j.out.Held = append(j.out.Held, h)
+}
+
+// effect holds what follows a completion to happening once, and not before.
+func (j *judge) effect(s *Session, batch Batch, over bool, expected []string) {
+	if !over {
+		if s.Settled > 0 || len(s.Effects) > 0 || s.Told != nil {
+			j.breach(onceSettled, "session %s took effect %d times, and is not complete", s.ID, max(s.Settled, len(s.Effects)))
+		}
+		return
+	}
+	j.out.Completed++
+	switch {
+	case s.Settled != 1 || len(s.Effects) > 1:
+		j.breach(onceSettled, "session %s took effect %d times by its record and %d times by the log, want once", s.ID, s.Settled, len(s.Effects))
+	case !slices.Equal(s.Told, expected):
+		j.breach(onceSettled, "session %s took effect too early, or with another's audioIds: %s", s.ID, difference(s.Told, expected))
+	case j.early(s, batch):
+		j.breach(onceSettled, "session %s took effect before its last paid request was accepted", s.ID)
+	default:
+		j.out.Once++
+	}
+}
+
+func (j *judge) early(s *Session, batch Batch) bool {
+	for _, song := range batch.Songs {
+		for _, endpoint := range j.Paid {
+			at, charged := j.times[job{song.SHA256, endpoint}]
+			if charged && len(s.Effects) > 0 && s.Effects[0].Before(at) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Pass says that no promise was broken.
+func (j *Judgement) Pass() bool { return len(j.Breaches) == 0 }

@@ -1,0 +1,330 @@
+package certify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// Segue is this product as its users run it: `segue serve` and `segue worker` as
+// processes, submissions through package enqueue, held items through `segue
+// resolve`.
+type Segue struct {
+	// Binary is the segue command; Env is what every process of it is given, without
+	// any SEGUE_ variable.
+	Binary string
+	Env    []string
+
+	rig    *Rig
+	reach  string
+	client *enqueue.Client
+	store  *session.Store
+
+	mu      sync.Mutex
+	open    []string // sessions that are not known to be over
+	all     []string
+	workers map[int]string         // their names in claims
+	settled map[string][]time.Time // sessions, by the log
+}
+
+// Name is "segue".
+func (s *Segue) Name() string { return "segue" }
+
+// Start runs segue serve, which holds staged files and takes callbacks.
+func (s *Segue) Start(ctx context.Context, r *Rig) error {
+	s.rig, s.workers, s.settled = r, map[int]string{}, map[string][]time.Time{}
+	s.store = session.NewStore(r.Redis)
+	s.client = enqueue.NewFromRedis(r.Redis)
+	if err := os.WriteFile(filepath.Join(r.Options.Dir, "segue.yaml"), s.config(), 0o600); err != nil {
+		return err
+	}
+	var err error
+	s.reach, err = r.Keep(ctx, s.command("serve", 0, "serve", "--server-addr", "127.0.0.1:0"), func(line []byte) (string, bool) {
+		_, rest, found := strings.Cut(string(line), "serving on ")
+		url, _, _ := strings.Cut(rest, " ")
+		return url, found
+	})
+	return err
+}
+
+// Close has nothing to end: the rig ends what it keeps.
+func (s *Segue) Close() error { return nil }
+
+// config is the configuration file of every process.
+func (s *Segue) config() []byte {
+	o, provider := s.rig.Options, s.rig.ProviderURL
+	accounts := make([]string, o.Accounts)
+	for n := range accounts {
+		name := s.rig.Account(n)
+		accounts[n] = fmt.Sprintf("%s: {api_key: %s}", name, s.rig.Key(name))
+	}
+	gate := s.rig.Gateway.URL(0)
+	own := map[string]string{
+		"kie":      fmt.Sprintf("\n    staging_url: %s/kie-staging", provider),
+		"sunoapi":  fmt.Sprintf("\n    staging_url: %s/sunoapi-staging", provider),
+		"mountsea": fmt.Sprintf("\n    credits_url: %s/mountsea-credits", gate),
+	}[o.Provider]
+	return fmt.Appendf(nil, `redis: {url: %q}
+state_dir: state/segue
+log: {format: json, level: info}
+worker: {drain: 10s}
+archive: {url: archive}
+security: {allow_private_hosts: [%q]}
+providers:
+  %s:
+    base_url: %s/%[3]s
+    poll: {min: 200ms, max: 2s}
+    accounts: {%[5]s}%[6]s
+`, s.rig.RedisURL, strings.TrimPrefix(provider, "http://"), o.Provider, gate, strings.Join(accounts, ", "), own)
+}
+
+// command is a command of segue, which reaches the provider as worker n.
+func (s *Segue) command(name string, n int, args ...string) Command {
+	o := s.rig.Options
+	env := append(slices.Clone(s.Env), "HOME="+o.Dir, fmt.Sprintf("SEGUE_PROVIDERS_%s_BASE_URL=%s/%s", strings.ToUpper(o.Provider), s.rig.Gateway.URL(n), o.Provider))
+	return Command{Name: name, Path: s.Binary, Args: args, Dir: o.Dir, Env: env}
+}
+
+// line is what is read of a log line.
+type line struct {
+	Time    time.Time `json:"time"`
+	Message string    `json:"msg"`
+	Worker  string    `json:"worker"`
+	Session string    `json:"session"`
+}
+
+// Worker is segue worker.
+func (s *Segue) Worker(n int) Worker {
+	ready := make(chan struct{})
+	c := s.command("", n, "worker", "--server-public-url", s.reach)
+	c.Heard = func(text []byte) {
+		var l line
+		if json.Unmarshal(text, &l) != nil {
+			return // not a line of the log
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch l.Message {
+		case "worker started":
+			s.workers[n] = l.Worker
+			close(ready)
+		case "session settled":
+			s.settled[l.Session] = append(s.settled[l.Session], l.Time)
+		}
+	}
+	return Worker{Command: c, Ready: ready}
+}
+
+// Submit submits through package enqueue, as a service does.
+func (s *Segue) Submit(ctx context.Context, batch Batch) (string, error) {
+	items := make([]enqueue.Item, len(batch.Songs))
+	for n, song := range batch.Songs {
+		items[n] = enqueue.Item{Source: song.Path, Known: enqueue.Audio{
+			Format: "wav", Size: song.Size, ModTime: song.ModTime, SHA256: song.SHA256, Duration: song.Length,
+		}}
+	}
+	wanted := enqueue.Session{Provider: s.rig.Options.Provider, Account: batch.Account, Items: items}
+	if batch.Last == stepExtend {
+		wanted.Extend = &enqueue.Extend{ContinueAt: 0.5, Instrumental: true, Style: "ambient", Title: "Certified"}
+	}
+	submitted, err := s.client.Submit(ctx, wanted)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open, s.all = append(s.open, submitted.SessionID), append(s.all, submitted.SessionID)
+	return submitted.SessionID, nil
+}
+
+// notOver are the sessions to look at.
+func (s *Segue) notOver() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.open)
+}
+
+// Load counts the items of every session that is not over.
+func (s *Segue) Load(ctx context.Context) (Load, error) {
+	var load Load
+	over := map[string]bool{}
+	for _, id := range s.notOver() {
+		current, err := s.store.Session(ctx, id)
+		if err != nil {
+			return load, err
+		}
+		for label, n := range current.Counts {
+			switch state := session.State(label[strings.LastIndexByte(label, '.')+1:]); {
+			case state == session.Held:
+				load.Held += n
+			case state == reconciling:
+				load.Doubtful += n
+			case !state.Ended():
+				load.Moving += n
+			}
+		}
+		settled := current.Completions > 0 && current.Completions == current.Settled
+		switch {
+		case current.Status() == session.StatusHeld:
+		case current.Status().Over() && settled:
+			over[id] = true
+		default:
+			load.Open++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = slices.DeleteFunc(s.open, func(id string) bool { return over[id] })
+	return load, nil
+}
+
+// grip is a claim of a dead worker.
+type grip struct {
+	id    string
+	index int
+	epoch int64
+	// step and generation tell a request that is sent anew from one that was accepted.
+	step       session.StepName
+	generation int
+}
+
+// InHand lists the items that a worker had claimed.
+func (s *Segue) InHand(ctx context.Context, n int) ([]Grip, error) {
+	s.mu.Lock()
+	name := s.workers[n]
+	s.mu.Unlock()
+	var grips []Grip
+	for _, id := range s.notOver() {
+		err := s.store.Each(ctx, id, 0, 0, func(it *session.Item) error {
+			claimed := it.State == session.Sending || it.State == session.Running
+			if claimed && it.Claim != nil && it.Claim.Worker == name {
+				grips = append(grips, Grip{grip{id, it.Index, it.Epoch, it.Step, it.Generation}, it.State == session.Sending})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return grips, nil
+}
+
+// Look reads the item again.
+func (s *Segue) Look(ctx context.Context, g Grip) (Sight, error) {
+	held, ok := g.What.(grip)
+	if !ok {
+		return Sight{}, fault.New(fault.Internal, "certify.Look", fmt.Errorf("%T is no grip", g.What))
+	}
+	work, err := s.store.Load(ctx, held.id, held.index)
+	if err != nil {
+		return Sight{}, err
+	}
+	it := &work.Item
+	if it.Epoch == held.epoch {
+		return Sight{}, nil
+	}
+	sight := Sight{Moved: it.Updated}
+	switch {
+	case it.State == reconciling, it.State == session.Held:
+		return sight, nil // a callback may still settle it
+	case it.Step == held.step && it.Generation > held.generation:
+		sight.How = NotAccepted
+	default:
+		sight.How = Adopted
+	}
+	sight.Settled = it.Updated
+	return sight, nil
+}
+
+// reconciling is the state in which evidence is looked for.
+const reconciling session.State = "reconciling"
+
+// Sessions reads every session, and the report that was written when it was settled.
+func (s *Segue) Sessions(ctx context.Context) ([]Session, error) {
+	s.mu.Lock()
+	ids := slices.Clone(s.all)
+	s.mu.Unlock()
+	sessions := make([]Session, 0, len(ids))
+	for _, id := range ids {
+		one, err := s.session(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		sessions = append(sessions, one)
+	}
+	return sessions, nil
+}
+
+func (s *Segue) session(ctx context.Context, id string) (Session, error) {
+	current, err := s.store.Session(ctx, id)
+	if err != nil {
+		return Session{}, err
+	}
+	status, err := s.client.Status(ctx, id)
+	if err != nil {
+		return Session{}, err
+	}
+	told, err := s.told(id)
+	if err != nil {
+		return Session{}, err
+	}
+	s.mu.Lock()
+	effects := slices.Clone(s.settled[id])
+	s.mu.Unlock()
+	out := Session{ID: id, AudioIDs: status.AudioIDs, Settled: max(current.Completions, current.Settled), Effects: effects, Told: told}
+	for _, it := range status.Items {
+		item := Item{ID: it.ItemID, State: it.Status, Step: it.Step, Operations: it.OperationIDs}
+		if it.Error != nil {
+			item.Reason = it.Error.Reason
+		}
+		out.Items = append(out.Items, item)
+	}
+	return out, nil
+}
+
+// told are the audioIds of the report beside the archived results, which is written
+// when a session is settled; nil when there is none.
+func (s *Segue) told(id string) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(s.rig.Options.Dir, "archive", id, "session.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var report struct {
+		AudioIDs []string `json:"audioIds"`
+	}
+	if err := json.Unmarshal(text, &report); err != nil {
+		return nil, fmt.Errorf("session.json of %s: %w", id, err)
+	}
+	return append([]string{}, report.AudioIDs...), nil
+}
+
+// Resolve runs segue resolve for each held item: it was accepted as the operation in
+// the provider's log, or it is in no log and is sent again.
+func (s *Segue) Resolve(ctx context.Context, held []Held) error {
+	for n, h := range held {
+		args := []string{"resolve", h.Item, "--resubmit"}
+		if h.Charged {
+			args = []string{"resolve", h.Item, "--operation", h.Operation}
+		}
+		if err := s.rig.Do(ctx, s.command("resolve-"+strconv.Itoa(n), 0, args...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
