@@ -1,0 +1,65 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// Follow makes the books follow what one write changed about an item. The item is
+// the truth: what cannot be written here now is put right later, by whoever looks
+// after stale reservations and by Agree.
+func (b *Book) Follow(ctx context.Context, a Account, before, after *session.Item) error {
+	var all []error
+	for _, e := range touched(before, after) {
+		was, _ := before.Standing(session.StepName(e.Step), e.Generation)
+		is, credits := after.Standing(session.StepName(e.Step), e.Generation)
+		if was != is {
+			all = append(all, b.stand(ctx, a, e, is, credits))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// stand writes what has become of the credits of one request.
+func (b *Book) stand(ctx context.Context, a Account, e Entry, standing session.Standing, credits float64) error {
+	switch standing {
+	case session.Charged:
+		return b.Settle(ctx, a, e, credits)
+	case session.Refunded:
+		return errors.Join(b.Settle(ctx, a, e, credits), b.Refund(ctx, a, e, credits))
+	case session.Free:
+		return b.Release(ctx, a, e)
+	case session.Open:
+	}
+	return nil
+}
+
+// touched are the requests whose standing a write may have changed: the one that
+// the item was at, and those that either version has on record.
+func touched(before, after *session.Item) []Entry {
+	entries := []Entry{{before.Session, before.Index, string(before.Step), before.Generation}}
+	seen := map[Entry]bool{entries[0]: true}
+	for _, it := range []*session.Item{before, after} {
+		for _, op := range it.Operations {
+			e := Entry{it.Session, it.Index, string(op.Step), op.Generation}
+			if !seen[e] {
+				seen[e] = true
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries
+}
+
+// Agree makes what the books say a session spent agree with what its items say,
+// unless something of it is open or changes meanwhile: then there is a next time.
+func (b *Book) Agree(ctx context.Context, a Account, id string, committed float64) error {
+	totals, err := b.Totals(ctx, a, ScopeSession, id)
+	if err != nil || totals.Reserved > 0 || totals.Spent == committed {
+		return err
+	}
+	_, err = b.TrueUp(ctx, a, id, totals.Spent, committed)
+	return err
+}

@@ -1,0 +1,146 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/segue-audio/segue/internal/fault"
+)
+
+// Totals are what one scope adds up to, in credits.
+type Totals struct {
+	// Spent is what was charged and not given back, Reserved what open reservations
+	// hold, Refunded what was given back.
+	Spent, Reserved, Refunded float64
+}
+
+// Base is a balance that was read while nothing of the account was open.
+type Base struct {
+	Balance float64
+	At      time.Time
+	// Moves is State.Moves at that time.
+	Moves int64
+}
+
+// State is how an account stands, at one moment.
+type State struct {
+	// Now is that moment, by Redis's clock.
+	Now time.Time
+	Totals
+	// Today are the totals of the UTC day.
+	Today Totals
+	// Open is the number of open reservations.
+	Open int
+	// Moves counts the changes of the books: every reservation made, settled or
+	// released, every stray, refund and correction. Two equal numbers say that nothing
+	// has happened in between.
+	Moves int64
+	// Base is nil when there is none.
+	Base *Base
+	// Balance is what the provider last said, BalanceAt when; zero when it never did.
+	Balance   float64
+	BalanceAt time.Time
+	// DryUntil is until when nothing is reserved, unless the balance reaches DryNeed
+	// before. It is zero when the account is not dry.
+	DryUntil time.Time
+	DryNeed  float64
+}
+
+// Alone says that since the balance of Base was read, one reservation was made,
+// that it is still open, and that nothing else has happened. A balance that was
+// read before such a state, and is still that of Base, says that the reservation's
+// request has not been charged yet.
+func (s *State) Alone() bool {
+	return s.Base != nil && s.Open == 1 && s.Moves == s.Base.Moves+1
+}
+
+// State reads how an account stands. One without books is all zero.
+func (b *Book) State(ctx context.Context, a Account) (*State, error) {
+	const op = "ledger.State"
+	if err := checkAccount(op, a); err != nil {
+		return nil, err
+	}
+	v, err := run(ctx, b.rdb, op, stateScript, keysOf(a))
+	if err != nil {
+		return nil, err
+	}
+	state := &State{
+		Now: at(v[0]), Open: int(v[1]), Moves: v[2],
+		Totals:  totals(v[3:6]),
+		Today:   totals(v[6:9]),
+		Balance: credits(v[12]), BalanceAt: at(v[13]),
+	}
+	if v[10] != 0 {
+		state.Base = &Base{Balance: credits(v[9]), At: at(v[10]), Moves: v[11]}
+	}
+	if v[14] > v[0] {
+		state.DryUntil, state.DryNeed = at(v[14]), credits(v[15])
+	}
+	return state, nil
+}
+
+func totals(v []int64) Totals {
+	return Totals{Spent: credits(v[0]), Reserved: credits(v[1]), Refunded: credits(v[2])}
+}
+
+// Totals reads one scope: ScopeAccount, whose key is ignored, ScopeSession with a
+// session id, ScopeDay with a UTC date as 2006-01-02 (empty for today), or one of
+// the caller's own. One that nothing was counted in is all zero.
+func (b *Book) Totals(ctx context.Context, a Account, scope, key string) (Totals, error) {
+	const op = "ledger.Totals"
+	if err := checkAccount(op, a); err != nil {
+		return Totals{}, err
+	}
+	field, err := fieldOf(scope, key)
+	if err != nil {
+		return Totals{}, fault.New(fault.Invalid, op, err)
+	}
+	v, err := run(ctx, b.rdb, op, totalsScript, keysOf(a), field)
+	if err != nil {
+		return Totals{}, err
+	}
+	return totals(v), nil
+}
+
+func fieldOf(scope, key string) (string, error) {
+	switch scope {
+	case ScopeAccount:
+		return scope, nil
+	case ScopeDay:
+		return dayField(key)
+	case ScopeSession:
+		if !nameForm.MatchString(key) {
+			return "", fmt.Errorf("%q is no session", key)
+		}
+		return scope + "/" + key, nil
+	}
+	limit := Limit{Scope: scope, Key: key}
+	return limit.field(), limit.check()
+}
+
+// TrueUp sets what a session spent to what its items say, if the books still say
+// was and nothing of the session is open, and corrects the account by as much. What
+// days and other scopes add up to stays as it was counted. It answers whether the
+// books say total now; repeating it changes nothing.
+func (b *Book) TrueUp(ctx context.Context, a Account, session string, was, total float64) (bool, error) {
+	const op = "ledger.TrueUp"
+	if err := checkAccount(op, a); err != nil {
+		return false, err
+	}
+	if _, err := fieldOf(ScopeSession, session); err != nil {
+		return false, fault.New(fault.Invalid, op, err)
+	}
+	from, err := price(op, was)
+	if err != nil {
+		return false, err
+	}
+	to, err := price(op, total)
+	if err != nil {
+		return false, err
+	}
+	if err := b.list(ctx, op, a); err != nil {
+		return false, err
+	}
+	return b.done(ctx, op, trueUpScript, keysWith(a, session), session, from, to)
+}
