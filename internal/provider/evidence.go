@@ -17,6 +17,9 @@ type Evidence struct {
 	// Books is how long after an acceptance the lists that a [Witness] reads surely
 	// hold it.
 	Books time.Duration
+	// Horizon is how long evidence is looked for at most before a person is asked; 0
+	// is as long as any of the above may still bring some.
+	Horizon time.Duration
 }
 
 // Witness is implemented by drivers whose provider keeps lists that can be asked

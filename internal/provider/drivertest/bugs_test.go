@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
@@ -341,6 +342,110 @@ var bugs = []bug{
 		transport: func(http.RoundTripper) http.RoundTripper {
 			return &http.Transport{DisableKeepAlives: true}
 		},
+	},
+	{
+		name: "promises callbacks that nobody can read", caught: "info", says: "callbacks true, and the driver can read one: false",
+		info: func(i *provider.Info) { i.Callbacks, i.Evidence.Callback = true, time.Minute },
+	},
+	{
+		name: "waits for callbacks that never come", caught: "info", says: "callbacks are evidence after 1m0s, and there are some: false",
+		info: func(i *provider.Info) { i.Evidence.Callback = time.Minute },
+	},
+	{
+		name: "does not say how soon its balance is true", caught: "info", says: "the balance are evidence after 0s, and there are some: true",
+		info: func(i *provider.Info) { i.Evidence.Balance = 0 },
+	},
+	{
+		name: "does not say how soon its books are true", caught: "info", says: "the books are evidence after 0s, and there are some: true",
+		info: func(i *provider.Info) { i.Evidence.Books = 0 },
+	},
+	{
+		name: "takes books that cannot be read for empty ones", caught: "books", says: "request 2 of Books of upload, billed, then 500: no error, want one",
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			books, err := d.Books(ctx, q)
+			if fault.CodeOf(err) == fault.Unavailable {
+				return &provider.Books{Clips: []string{}}, nil
+			}
+			return books, err
+		}),
+	},
+	{
+		name: "gives what it has of the books with its error", caught: "books", says: "want a result or an error, and not both",
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			books, err := d.Books(ctx, q)
+			if err != nil {
+				return &provider.Books{Charges: -1}, err
+			}
+			return books, nil
+		}),
+	},
+	{
+		name: "takes an answer without a list for an empty list", caught: "books", says: "Books of extend, request 1 answered without its lists",
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			books, err := d.Books(ctx, q)
+			if err != nil && strings.Contains(err.Error(), "no list of bills") {
+				return &provider.Books{}, nil
+			}
+			return books, err
+		}),
+	},
+	{
+		name: "counts what was billed at any time", caught: "books", says: "Books of extend for another time and session",
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			always := *q
+			always.From, always.Until = time.UnixMilli(0), q.Until.Add(1000*time.Hour)
+			return d.Books(ctx, &always)
+		}),
+	},
+	{
+		name: "counts nothing", caught: "books", says: "Books of extend: 0 charges, want the 1 there was",
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			books, err := d.Books(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			books.Charges = 0
+			return books, nil
+		}),
+	},
+	{
+		name: "lists the clips of another session", caught: "books", says: `Books of upload: clips ["clip-op-7"]`,
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			books, err := d.Books(ctx, q)
+			if err == nil && books.Clips != nil {
+				books.Clips = []string{"clip-op-7"}
+			}
+			return books, err
+		}),
+	},
+	{
+		name: "cannot be stopped while it reads the books", caught: "books", says: "Books of upload: does not return after its context has ended",
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			if ctx.Err() != nil {
+				return d.Books(ctx, q)
+			}
+			return d.Books(context.WithoutCancel(ctx), q)
+		}),
+	},
+	{
+		name: "believes that a question costs something", caught: "books", says: `charge "unknown" of a question`,
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			books, err := d.Books(ctx, q)
+			if f, ok := errors.AsType[*fault.Error](err); ok {
+				f.Charge = fault.ChargeUnknown
+			}
+			return books, err
+		}),
+	},
+	{
+		name: "tells the key when it cannot read the books", caught: "books", says: "Books of upload, 401: the error tells the API key",
+		driver: testifying(func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error) {
+			books, err := d.Books(ctx, q)
+			if f, ok := errors.AsType[*fault.Error](err); ok {
+				f.Err = fmt.Errorf("with Authorization: Bearer %s: %w", toyKey, f.Err)
+			}
+			return books, err
+		}),
 	},
 	{
 		name: "invents a balance", caught: "credits", says: "Credits, 401: no error, want one",

@@ -142,7 +142,7 @@ func checkBoundedReading(tb testing.TB, open Open) {
 	tb.Helper()
 	h, w := start(tb, open)
 	out := ready(tb, h)
-	calls := append(paid(h, out.clip), creditsCalls(h)...)
+	calls := slices.Concat(paid(h, out.clip), creditsCalls(h), booksCalls(tb, h))
 	for _, e := range out.operations() {
 		calls = append(calls, pollCall(h, e))
 	}

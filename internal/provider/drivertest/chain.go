@@ -126,6 +126,7 @@ func checkInfo(tb testing.TB, open Open) {
 			tb.Errorf("model %q is listed and not found", m.Name)
 		}
 	}
+	checkEvidence(tb, h)
 	if found := i.CheckParams(h.Params, 0); len(found) > 0 {
 		tb.Errorf("the harness's own params are refused: %v", found)
 	}

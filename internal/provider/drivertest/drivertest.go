@@ -57,6 +57,8 @@ type Harness struct {
 	// Settle makes every operation of the fake end; it is safe for concurrent
 	// use. Nil when operations end by themselves within a second or two.
 	Settle func()
+	// Now is the fake's clock, by which the books are asked for; nil is time.Now.
+	Now func() time.Time
 	// NoBalance says that the provider documents no way to ask for the balance:
 	// Credits is then always not_found, and sends nothing.
 	NoBalance bool
@@ -108,6 +110,7 @@ func checks() []check {
 		{"poll wants results", checkMissingResults},
 		{"poll of an unknown operation", checkUnknownOperation},
 		{"credits", checkCredits},
+		{"books", checkBooks},
 		{"secrets", checkSecrets},
 		{"reading is bounded", checkBoundedReading},
 		{"concurrent use", checkConcurrentUse},

@@ -63,6 +63,27 @@ type oneSession struct{ wrapped }
 
 func (oneSession) OpenSession(context.Context) (string, error) { return "s-1", nil }
 
+// perjurer is a toy with books of its own.
+type perjurer struct {
+	*toy
+	books func(context.Context, *provider.Question) (*provider.Books, error)
+}
+
+func (d perjurer) Books(ctx context.Context, q *provider.Question) (*provider.Books, error) {
+	return d.books(ctx, q)
+}
+
+// testifying spoils Books alone.
+func testifying(spoil func(ctx context.Context, d *toy, q *provider.Question) (*provider.Books, error)) func(provider.Driver) provider.Driver {
+	return func(d provider.Driver) provider.Driver {
+		honest, ok := d.(*toy)
+		if !ok {
+			panic("drivertest: only a toy's books can be spoiled")
+		}
+		return perjurer{honest, func(ctx context.Context, q *provider.Question) (*provider.Books, error) { return spoil(ctx, honest, q) }}
+	}
+}
+
 // extending spoils Extend alone.
 func extending(spoil func(ctx context.Context, d provider.Driver, r *provider.Extend) (*provider.Accepted, error)) func(provider.Driver) provider.Driver {
 	return func(d provider.Driver) provider.Driver {

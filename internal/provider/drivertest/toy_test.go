@@ -19,8 +19,9 @@ import (
 const toyKey = "toy-51c0ffee77d15ea5e"
 
 // toyFake is the smallest provider that bills: POST /upload and /extend start
-// operations, GET /op tells of one, GET /credits of the balance. An operation
-// ends when settle is called after it began.
+// operations, GET /op tells of one, GET /credits of the balance, GET /session of
+// the clips of a session and GET /bills of what was billed. An operation ends when
+// settle is called after it began.
 type toyFake struct {
 	mu       sync.Mutex
 	ops      []*toyOp
@@ -30,9 +31,11 @@ type toyFake struct {
 }
 
 type toyOp struct {
-	step   string
-	ended  bool
-	broken bool
+	step    string
+	session string
+	at      time.Time
+	ended   bool
+	broken  bool
 }
 
 func (f *toyFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -50,6 +53,10 @@ func (f *toyFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.begin(w, r)
 	case "GET /op":
 		f.tell(w, r)
+	case "GET /session":
+		f.answer(w, map[string]any{"clips": f.clips(r.URL.Query().Get("id"))})
+	case "GET /bills":
+		f.answer(w, map[string]any{"bills": f.bills(r.URL.Query())})
 	case "GET /credits":
 		f.answer(w, map[string]any{"credits": 1000 - f.charges})
 	default:
@@ -58,7 +65,7 @@ func (f *toyFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *toyFake) begin(w http.ResponseWriter, r *http.Request) {
-	var in struct{ Audio string }
+	var in struct{ Audio, Session string }
 	if json.NewDecoder(r.Body).Decode(&in) != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
@@ -66,8 +73,34 @@ func (f *toyFake) begin(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/extend" || !f.free {
 		f.charges++
 	}
-	f.ops = append(f.ops, &toyOp{step: r.URL.Path[1:], broken: in.Audio == "https://files.example/broken.mp3?sig=c2VjcmV0"})
+	f.ops = append(f.ops, &toyOp{step: r.URL.Path[1:], session: in.Session, at: time.Now(), broken: in.Audio == "https://files.example/broken.mp3?sig=c2VjcmV0"})
 	f.answer(w, map[string]any{"id": "op-" + strconv.Itoa(len(f.ops)-1)})
+}
+
+// clips lists what the uploads of a session ended with.
+func (f *toyFake) clips(session string) []string {
+	list := []string{}
+	for n, op := range f.ops {
+		if op.step == "upload" && op.session == session && op.ended && !op.broken {
+			list = append(list, "clip-op-"+strconv.Itoa(n))
+		}
+	}
+	return list
+}
+
+// bills lists the operations of one step that were billed within a time, in
+// milliseconds since 1970.
+func (f *toyFake) bills(q url.Values) []string {
+	list := []string{}
+	from, err1 := strconv.ParseInt(q.Get("from"), 10, 64)
+	until, err2 := strconv.ParseInt(q.Get("until"), 10, 64)
+	for n, op := range f.ops {
+		at := op.at.UnixMilli()
+		if err1 == nil && err2 == nil && op.step == q.Get("step") && from <= at && at <= until && (op.step == "extend" || !f.free) {
+			list = append(list, "op-"+strconv.Itoa(n))
+		}
+	}
+	return list
 }
 
 func (f *toyFake) tell(w http.ResponseWriter, r *http.Request) {
@@ -127,16 +160,16 @@ func (d *toy) OpenSession(ctx context.Context) (string, error) {
 }
 
 func (d *toy) Upload(ctx context.Context, r *provider.Upload) (*provider.Accepted, error) {
-	return d.submit(ctx, "toy.Upload", "upload", r.Audio.URL)
+	return d.submit(ctx, "toy.Upload", "upload", r.Audio.URL, r.Session)
 }
 
 func (d *toy) Extend(ctx context.Context, r *provider.Extend) (*provider.Accepted, error) {
-	return d.submit(ctx, "toy.Extend", "extend", r.Clip.ID)
+	return d.submit(ctx, "toy.Extend", "extend", r.Clip.ID, r.Session)
 }
 
-func (d *toy) submit(ctx context.Context, op, path, audio string) (*provider.Accepted, error) {
+func (d *toy) submit(ctx context.Context, op, path, audio, session string) (*provider.Accepted, error) {
 	var out struct{ ID string }
-	if err := d.api.JSON(ctx, op, http.MethodPost, path, map[string]string{"audio": audio}, &out); err != nil {
+	if err := d.api.JSON(ctx, op, http.MethodPost, path, map[string]string{"audio": audio, "session": session}, &out); err != nil {
 		return nil, err
 	}
 	if out.ID == "" {
@@ -186,6 +219,30 @@ func (d *toy) Poll(ctx context.Context, o *provider.Operation) (*provider.State,
 	return state, nil
 }
 
+func (d *toy) Books(ctx context.Context, q *provider.Question) (*provider.Books, error) {
+	const op = "toy.Books"
+	books := &provider.Books{}
+	if q.Step == "upload" && q.Session != "" {
+		var out struct{ Clips []string }
+		if err := d.api.JSON(ctx, op, http.MethodGet, "session?id="+url.QueryEscape(q.Session), nil, &out); err != nil {
+			return nil, err
+		}
+		if books.Clips = out.Clips; out.Clips == nil {
+			return nil, fault.Uncharged(fault.Malformed, op, errors.New("no list of clips"))
+		}
+	}
+	span := url.Values{"step": {q.Step}, "from": {strconv.FormatInt(q.From.UnixMilli(), 10)}, "until": {strconv.FormatInt(q.Until.UnixMilli(), 10)}}
+	var out struct{ Bills []string }
+	if err := d.api.JSON(ctx, op, http.MethodGet, "bills?"+span.Encode(), nil, &out); err != nil {
+		return nil, err
+	}
+	if out.Bills == nil {
+		return nil, fault.Uncharged(fault.Malformed, op, errors.New("no list of bills"))
+	}
+	books.Charges = len(out.Bills)
+	return books, nil
+}
+
 func (d *toy) Credits(ctx context.Context) (float64, error) {
 	var out struct{ Credits *float64 }
 	if err := d.api.JSON(ctx, "toy.Credits", http.MethodGet, "credits", nil, &out); err != nil {
@@ -221,7 +278,7 @@ func openToy(spoil bug) Open {
 		}
 		info := provider.Info{
 			Name: "toy", Uploads: provider.Uploads{Paid: true, Clips: true}, Models: []provider.Model{{Name: "t-1"}},
-			Poll: provider.Polling{Min: time.Second, Max: time.Minute},
+			Poll: provider.Polling{Min: time.Second, Max: time.Minute}, Evidence: provider.Evidence{Balance: time.Second, Books: time.Second},
 		}
 		if spoil.info != nil {
 			spoil.info(&info)
@@ -251,4 +308,5 @@ func TestFreeToyPasses(t *testing.T) {
 	})}))
 }
 
-func free(i *provider.Info) { i.Uploads.Paid = false }
+// free is of a driver that is wrapped, which makes it no witness.
+func free(i *provider.Info) { i.Uploads.Paid, i.Evidence.Books = false, 0 }

@@ -39,6 +39,18 @@ func sunoapiInfo() provider.Info {
 	return info
 }
 
+// The horizon of callbacks, from KIE's page on them. Apikley and sunoapi.org send the
+// same callbacks and publish no times: theirs is taken to be the same.
+const (
+	// longest is the age at which a task without a result is given up (the code 408
+	// of the page on task details): the first report of its end may come that late.
+	longest = 10 * time.Minute
+	// retries are those after a report that failed, "with intervals of 1 minute, 5
+	// minutes, and 15 minutes", each attempt taking up to the "15 seconds" of its
+	// timeout.
+	retries = (1+5+15)*time.Minute + 4*15*time.Second
+)
+
 // family gives what the three have in common. A staged file is a URL, not a clip,
 // and staging is free.
 func family(name, host string) provider.Info {
@@ -65,7 +77,15 @@ func family(name, host string) provider.Info {
 		Poll:      provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second},
 		Retention: 14 * 24 * time.Hour,
 		Callbacks: true,
-		Rules:     rules,
+		Evidence: provider.Evidence{
+			Callback: longest + retries,
+			// Tasks are billed when they are accepted, and the balance is asked for where
+			// that is written. How soon it shows there is not documented; two minutes
+			// leave room for a cache or a replica in between.
+			Balance: 2 * time.Minute,
+			// There are logs on KIE's web pages, and no way for a program to read them.
+		},
+		Rules: rules,
 	}
 }
 

@@ -77,7 +77,12 @@ func Info() provider.Info {
 		// Not documented; what the relatives keep.
 		Retention: 14 * 24 * time.Hour,
 		Callbacks: true,
-		Rules:     rules,
+		// No page says when notify_hook is called, how often, or whether a call that
+		// fails is repeated. The service behind gives a task up after 10 minutes; twice
+		// that leaves room for a gateway that asks it now and then. There is no balance
+		// to ask for, and no list.
+		Evidence: provider.Evidence{Callback: 20 * time.Minute},
+		Rules:    rules,
 	}
 }
 

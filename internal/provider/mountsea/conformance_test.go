@@ -38,6 +38,7 @@ func TestConformance(t *testing.T) {
 					},
 					Charges: func() int { return len(r.sim.Charges()) },
 					Settle:  r.settle,
+					Now:     r.now,
 				}
 			})
 		})
@@ -55,9 +56,8 @@ type rig struct {
 func newRig(tb testing.TB, seed int64) *rig {
 	tb.Helper()
 	r := &rig{sources: httptest.NewServer(http.HandlerFunc(serveSong))}
-	began := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	sim, err := simulator.New(simulator.Options{
-		Seed: seed, Now: func() time.Time { return began.Add(time.Duration(r.minutes.Load()) * time.Minute) },
+		Seed: seed, Now: r.now,
 		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	})
 	if err != nil {
@@ -71,6 +71,10 @@ func newRig(tb testing.TB, seed int64) *rig {
 		}
 	})
 	return r
+}
+
+func (r *rig) now() time.Time {
+	return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).Add(time.Duration(r.minutes.Load()) * time.Minute)
 }
 
 func (r *rig) open(tb testing.TB, base, apiKey string, client *http.Client) provider.Driver {

@@ -1,8 +1,9 @@
 // Package mountsea is the driver for MountSea (api.mountsea.ai).
 //
 // Sources: MountSea's page "Batch Upload Session"; its pages on upload,
-// generate, generate/schema, task status and credits. Where they are silent or
-// contradict each other, the comment at the place says what was chosen.
+// generate, generate/schema, task status, credits and the history of credits.
+// Where they are silent or contradict each other, the comment at the place says
+// what was chosen.
 package mountsea
 
 import (
@@ -23,6 +24,12 @@ const (
 
 	baseURL    = "https://api.mountsea.ai"
 	balanceURL = "https://dk.mountsea.ai"
+
+	// service is how MountSea calls its Suno service in paths.
+	service      = "suno"
+	uploadPath   = service + "/v2/upload"
+	itemPath     = service + "/v2/audio/upload/session/item"
+	generatePath = service + "/v2/generate"
 
 	// No default is documented; this is the newest but one.
 	defaultModel = "chirp-v50"
@@ -56,6 +63,15 @@ func Info() provider.Info {
 		Poll:   provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second},
 		// Not documented; what the relatives keep.
 		Retention: 14 * 24 * time.Hour,
+		Evidence: provider.Evidence{
+			// No page knows a callback. The balance is said to be given "in real time";
+			// the two minutes are for caches in between.
+			Balance: 2 * time.Minute,
+			// How soon the history has a deduction is not said. Such lists are written
+			// behind the request, and an upload's clip is listed only once the upload
+			// is through, which takes up to two minutes.
+			Books: 5 * time.Minute,
+		},
 	}
 }
 
@@ -112,9 +128,9 @@ func (d *driver) Upload(ctx context.Context, r *provider.Upload) (*provider.Acce
 	if r.Audio.URL == "" {
 		return nil, fault.Uncharged(fault.Invalid, op, errors.New("MountSea fetches audio from a URL, and there is none"))
 	}
-	path := "suno/v2/upload"
+	path := uploadPath
 	if r.Session != "" {
-		path = "suno/v2/audio/upload/session/item"
+		path = itemPath
 	}
 	return d.submit(ctx, op, path, uploadRequest{SessionID: r.Session, AudioURL: r.Audio.URL})
 }
@@ -134,7 +150,7 @@ func (d *driver) Extend(ctx context.Context, r *provider.Extend) (*provider.Acce
 	default:
 		return nil, fault.Uncharged(fault.Invalid, op, errors.New("there is no clip to continue"))
 	}
-	return d.submit(ctx, op, "suno/v2/generate", request)
+	return d.submit(ctx, op, generatePath, request)
 }
 
 // submit sends a paid request; an answer that names no task is malformed, and may

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/segue-audio/segue/internal/fault"
@@ -20,7 +19,7 @@ func (d *driver) Poll(ctx context.Context, o *provider.Operation) (*provider.Sta
 		return nil, fault.Uncharged(fault.Invalid, op, fmt.Errorf("operation %q of step %q cannot be asked about", o.ID, o.Step))
 	}
 	var out taskStatus
-	if err := d.api.JSON(ctx, op, http.MethodGet, "suno/v2/status?taskId="+url.QueryEscape(o.ID), nil, &out); err != nil {
+	if err := d.api.JSON(ctx, op, http.MethodGet, statusPath(o.ID), nil, &out); err != nil {
 		return nil, err
 	}
 	// An answer about another task, from a confused cache, would hand one item's
