@@ -149,6 +149,16 @@ var bugs = []bug{
 		}),
 	},
 	{
+		name: "sends when it wakes up too late", caught: "submit obeys its context", says: "Extend, frozen until after its deadline: billed 1 times",
+		driver: extending(func(ctx context.Context, d provider.Driver, r *provider.Extend) (*provider.Accepted, error) {
+			if deadline, ends := ctx.Deadline(); ends && time.Now().After(deadline) && ctx.Err() == nil {
+				_, err := d.Extend(context.WithoutCancel(ctx), r)
+				return nil, fault.Uncharged(fault.Timeout, "toy.Extend", err)
+			}
+			return d.Extend(ctx, r)
+		}),
+	},
+	{
 		name: "takes an unknown word for success", caught: "poll knows no unknown word", says: "Poll of extend answered with the word wibble",
 		driver: polling(func(o *provider.Operation, s *provider.State, err error) (*provider.State, error) {
 			if o.Step == "extend" && err != nil && strings.Contains(err.Error(), "unknown word") {

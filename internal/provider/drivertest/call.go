@@ -110,6 +110,12 @@ func (e *expiring) Err() error {
 	}
 }
 
+// frozen is a context whose deadline has passed and whose timer has not run yet.
+type frozen struct{ context.Context }
+
+// Deadline implements context.Context.
+func (frozen) Deadline() (time.Time, bool) { return time.Now().Add(-time.Minute), true }
+
 // asFault gives the driver's error; everything but a *fault.Error fails the test.
 func asFault(tb testing.TB, what string, err error) *fault.Error {
 	tb.Helper()

@@ -118,8 +118,31 @@ func (o outcome) checkCode(tb testing.TB) {
 func checkSubmitContext(tb testing.TB, open Open) {
 	tb.Helper()
 	h, w := start(tb, open)
-	for _, c := range paid(h, ready(tb, h).clip) {
+	calls := paid(h, ready(tb, h).clip)
+	for _, c := range calls {
 		checkContext(tb, w, c, fault.ChargeUnknown)
+	}
+	// The last, since the beginning of a request that stayed may still arrive later,
+	// and would be counted to another call.
+	for _, c := range calls {
+		checkFrozen(tb, h, c)
+	}
+}
+
+// checkFrozen makes a call whose deadline has passed without anybody noticing, as
+// in a process that was stopped and goes on. No request may leave whole then.
+func checkFrozen(tb testing.TB, h *Harness, c call) {
+	tb.Helper()
+	if err := h.connect(tb.Context()); err != nil {
+		tb.Fatalf("asking before %s, frozen: %v", c.name, err)
+	}
+	before := h.Charges()
+	f := asFault(tb, c.name+", frozen", c.make(frozen{tb.Context()}))
+	if f != nil && (f.Code != fault.Timeout || f.Charge != fault.ChargeNone) {
+		tb.Errorf("%s, frozen until after its deadline: %q, %q; want timeout, not charged", c.name, f.Code, f.Charge)
+	}
+	if got := h.Charges() - before; got != 0 {
+		tb.Errorf("%s, frozen until after its deadline: billed %d times, want 0", c.name, got)
 	}
 }
 

@@ -60,7 +60,7 @@ func billedPath(q *provider.Question) (string, error) {
 	switch span := q.Until.Sub(q.From); {
 	case span < 0:
 		return "", errors.New("the time in question ends before it begins")
-	case span+2*slack > maxSpan:
+	case span > maxSpan-2*slack: // a span that is too long for a Duration is the longest one
 		return "", errors.New("the time in question is longer than the 90 days that MountSea searches")
 	}
 	switch {

@@ -55,11 +55,20 @@ type rig struct {
 
 func newRig(tb testing.TB, seed int64) *rig {
 	tb.Helper()
+	return newRigWith(tb, seed, nil)
+}
+
+func newRigWith(tb testing.TB, seed int64, change func(*simulator.Options)) *rig {
+	tb.Helper()
 	r := &rig{sources: httptest.NewServer(http.HandlerFunc(serveSong))}
-	sim, err := simulator.New(simulator.Options{
+	options := simulator.Options{
 		Seed: seed, Now: r.now,
 		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-	})
+	}
+	if change != nil {
+		change(&options)
+	}
+	sim, err := simulator.New(options)
 	if err != nil {
 		tb.Fatalf("simulator.New: %v", err)
 	}

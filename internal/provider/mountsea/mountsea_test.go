@@ -43,7 +43,7 @@ type asked struct {
 func serve(t *testing.T, routes map[string]answer) (provider.Driver, *[]asked) {
 	t.Helper()
 	got := &[]asked{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d := serveAt(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Errorf("reading the request: %v", err)
@@ -57,7 +57,14 @@ func serve(t *testing.T, routes map[string]answer) (provider.Driver, *[]asked) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(a.status)
 		_, _ = io.WriteString(w, a.body)
-	}))
+	})
+	return d, got
+}
+
+// serveAt opens a driver whose hosts are at /api and /dk of the handler's.
+func serveAt(t *testing.T, handler http.HandlerFunc) provider.Driver {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	tr := rest.Transport()
 	t.Cleanup(tr.CloseIdleConnections)
@@ -67,7 +74,7 @@ func serve(t *testing.T, routes map[string]answer) (provider.Driver, *[]asked) {
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
-	return d, got
+	return d
 }
 
 func opener(t *testing.T, d provider.Driver) provider.SessionOpener {

@@ -24,7 +24,12 @@ type serving struct {
 
 func serveRig(t *testing.T) *serving {
 	t.Helper()
-	r := newRig(t, 11)
+	return serveRigWith(t, 11, nil)
+}
+
+func serveRigWith(t *testing.T, seed int64, change func(*simulator.Options)) *serving {
+	t.Helper()
+	r := newRigWith(t, seed, change)
 	server := httptest.NewServer(r.sim.Handler())
 	tr := rest.Transport()
 	t.Cleanup(func() {
