@@ -92,7 +92,7 @@ func (a *app) certify(cmd *cobra.Command, c *certification) (err error) {
 	if a.json {
 		err = a.printJSON(report)
 	} else {
-		report.Write(a.stdout)
+		certify.Write(a.stdout, report)
 	}
 	if err != nil || report.Pass() {
 		return err

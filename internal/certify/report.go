@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -72,41 +73,48 @@ func (r *run) report(took time.Duration) *Report {
 }
 
 // row is one line of the table.
-type row struct{ name, value string }
+type row struct {
+	name  string
+	value func(*Report) string
+}
 
-// Rows are the lines of the table, in order.
-func (r *Report) rows() []row {
-	number := strconv.Itoa
-	charged := 0
-	for _, h := range r.AtRest.Held {
+// rows are the lines of the table, in order.
+var rows = []row{
+	{"provider", func(r *Report) string { return r.Provider }},
+	{"evidence", func(r *Report) string { return string(r.Evidence) }},
+	{"workers killed (SIGKILL)", func(r *Report) string { return strconv.Itoa(r.Kills) }},
+	{"  with a paid request on its way", func(r *Report) string { return fmt.Sprintf("%d (%d requests)", r.KillsInFlight, r.RequestsInFlight) }},
+	{"paid submissions", func(r *Report) string { return strconv.Itoa(r.Final.Charges) }},
+	{"  extra charges", func(r *Report) string { return strconv.Itoa(r.Final.Extra) }},
+	{"  lost results", func(r *Report) string { return strconv.Itoa(r.Final.Lost) }},
+	{"items", func(r *Report) string { return strconv.Itoa(r.Final.Items) }},
+	{"  succeeded", func(r *Report) string { return strconv.Itoa(r.Final.Succeeded) }},
+	{"  failed", func(r *Report) string { return strconv.Itoa(total(r.Final.Failed)) }},
+	{"held for a person", func(r *Report) string { return strconv.Itoa(len(r.AtRest.Held)) }},
+	{"  charged, by the provider's log", func(r *Report) string { return strconv.Itoa(r.AtRest.heldCharged()) }},
+	{"  then resolved: adopted / sent again", func(r *Report) string {
+		return fmt.Sprintf("%d / %d", r.Resolutions.Adopted, r.Resolutions.Resubmitted)
+	}},
+	{"sessions", func(r *Report) string { return strconv.Itoa(r.Final.Sessions) }},
+	{"  every item ended", func(r *Report) string { return strconv.Itoa(r.Final.Completed) }},
+	{"  completion took effect exactly once", func(r *Report) string { return strconv.Itoa(r.Final.Once) }},
+	{"rescue p50 / p99 / max", func(r *Report) string { return r.Rescue.String() }},
+	{"doubt settled p50 / p99 / max", func(r *Report) string { return r.Doubt.String() }},
+	{"  adopted / not accepted / held", func(r *Report) string {
+		return fmt.Sprintf("%d / %d / %d", r.Doubts[Adopted], r.Doubts[NotAccepted], r.Doubts[LeftHeld])
+	}},
+	{"time", func(r *Report) string { return (time.Duration(r.Seconds) * time.Second).String() }},
+	{"seed", func(r *Report) string { return strconv.FormatUint(r.Seed, 10) }},
+}
+
+func (j *Judgement) heldCharged() int {
+	n := 0
+	for _, h := range j.Held {
 		if h.Charged {
-			charged++
+			n++
 		}
 	}
-	rows := []row{
-		{"provider, evidence", r.Provider + ", " + string(r.Evidence)},
-		{"workers killed (SIGKILL)", number(r.Kills)},
-		{"  with a paid request on its way", fmt.Sprintf("%d (%d requests)", r.KillsInFlight, r.RequestsInFlight)},
-		{"paid submissions", number(r.Final.Charges)},
-		{"  charged a second time", number(r.Final.Extra)},
-		{"  paid, and lost", number(r.Final.Lost)},
-		{"items", number(r.Final.Items)},
-		{"  succeeded", number(r.Final.Succeeded)},
-		{"  failed", number(total(r.Final.Failed))},
-		{"  held for a person", fmt.Sprintf("%d (%d charged, %d not)", len(r.AtRest.Held), charged, len(r.AtRest.Held)-charged)},
-		{"  resolved from the provider's log", fmt.Sprintf("%d (%d adopted, %d sent again)", r.Resolutions.Adopted+r.Resolutions.Resubmitted, r.Resolutions.Adopted, r.Resolutions.Resubmitted)},
-		{"sessions", number(r.Final.Sessions)},
-		{"  complete", number(r.Final.Completed)},
-		{"  completion took effect once", number(r.Final.Once)},
-		{"rescue p50 / p99 / max", r.Rescue.String()},
-		{"doubt settled p50 / p99 / max", r.Doubt.String()},
-	}
-	for _, how := range slices.Sorted(maps.Keys(r.Doubts)) {
-		rows = append(rows, row{"  " + how, number(r.Doubts[how])})
-	}
-	return append(rows,
-		row{"time", (time.Duration(r.Seconds) * time.Second).String()},
-		row{"seed", strconv.FormatUint(r.Seed, 10)})
+	return n
 }
 
 func total(counts map[string]int) int {
@@ -122,61 +130,60 @@ func (s Spread) String() string {
 	if s.Count == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.1f / %.1f / %.1f s (%d)", s.P50, s.P99, s.Max, s.Count)
+	return fmt.Sprintf("%.1f / %.1f / %.1f s", s.P50, s.P99, s.Max)
 }
 
 // most is how many lines of a list are written out.
-const most = 20
+const most = 8
 
-// Write prints the report for people.
-func (r *Report) Write(w io.Writer) {
-	fmt.Fprintf(w, "%-36s  %s\n", "", r.System)
-	for _, row := range r.rows() {
-		fmt.Fprintf(w, "%-36s  %s\n", row.name, row.value)
+// Write prints reports for people: a table with a column for each, then the lists.
+func Write(w io.Writer, reports ...*Report) {
+	cells := make([]string, len(reports))
+	line := func(name string, value func(*Report) string) {
+		for n, r := range reports {
+			cells[n] = fmt.Sprintf("%-26s", value(r))
+		}
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-38s  %s", name, strings.Join(cells, "  ")), " "))
 	}
-	r.writeFailed(w)
-	r.writeHeld(w)
-	if r.Pass() {
-		fmt.Fprintln(w, "\npass: every promise was kept")
-		return
+	line("", func(r *Report) string { return r.System })
+	for _, row := range rows {
+		line(row.name, row.value)
 	}
-	fmt.Fprintf(w, "\n%d broken:\n", len(r.Breaches))
-	for _, b := range r.Breaches[:min(most, len(r.Breaches))] {
-		fmt.Fprintf(w, "  %s: %s\n", b.Promise, b.Finding)
+	for _, r := range reports {
+		fmt.Fprintf(w, "\n%s:\n", r.System)
+		r.writeLists(w)
 	}
-	writeRest(w, len(r.Breaches))
 }
 
-func (r *Report) writeFailed(w io.Writer) {
-	reasons := slices.SortedFunc(maps.Keys(r.Final.Failed), func(a, b string) int {
+func (r *Report) writeLists(w io.Writer) {
+	failed := slices.SortedFunc(maps.Keys(r.Final.Failed), func(a, b string) int {
 		return cmp.Or(r.Final.Failed[b]-r.Final.Failed[a], cmp.Compare(a, b))
 	})
-	if len(reasons) > 0 {
-		fmt.Fprintln(w, "\nfailed:")
-	}
-	for _, reason := range reasons[:min(most, len(reasons))] {
-		fmt.Fprintf(w, "  %5d  %s\n", r.Final.Failed[reason], reason)
-	}
-	writeRest(w, len(reasons))
-}
-
-func (r *Report) writeHeld(w io.Writer) {
-	if len(r.AtRest.Held) == 0 {
-		return
-	}
-	fmt.Fprintln(w, "\nheld, and what the provider's log says:")
-	for _, h := range r.AtRest.Held[:min(most, len(r.AtRest.Held))] {
+	writeList(w, "failed", failed, func(reason string) string { return fmt.Sprintf("%d  %s", r.Final.Failed[reason], reason) })
+	writeList(w, "held, and what the provider's log says", r.AtRest.Held, func(h Held) string {
 		log := "not charged"
 		if h.Charged {
 			log = "charged as " + h.Operation
 		}
-		fmt.Fprintf(w, "  %s at %s: %s (%s)\n", h.Item, h.Step, h.Reason, log)
+		return fmt.Sprintf("%s at %s: %s (%s)", h.Item, h.Step, h.Reason, log)
+	})
+	if r.Pass() {
+		fmt.Fprintln(w, "  pass: every promise was kept")
+		return
 	}
-	writeRest(w, len(r.AtRest.Held))
+	writeList(w, "broken promises", r.Breaches, func(b Breach) string { return b.Promise + ": " + b.Finding })
 }
 
-func writeRest(w io.Writer, n int) {
-	if n > most {
-		fmt.Fprintf(w, "  … and %d more (--json has all)\n", n-most)
+// writeList writes the first entries of a list, and how many there are.
+func writeList[T any](w io.Writer, name string, entries []T, say func(T) string) {
+	if len(entries) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "  %s (%d):\n", name, len(entries))
+	for _, entry := range entries[:min(most, len(entries))] {
+		fmt.Fprintf(w, "    %s\n", say(entry))
+	}
+	if len(entries) > most {
+		fmt.Fprintf(w, "    … and %d more (--json has all)\n", len(entries)-most)
 	}
 }
