@@ -64,7 +64,7 @@ func (f *surveyed) undone(c *chart) {
 func (f *surveyed) aged(c *chart) {
 	if n := len(f.unsealed); n > 0 {
 		c.add(Warning, "sessions.old", "its producer must call Seal, or segue cancel "+f.unsealed[0],
-			"%s open for more than a day: more items may come, so it never ends (%s)", have(n), some(f.unsealed))
+			"%s been open for more than a day: more items may come, so it never ends (%s)", have(n), some(f.unsealed))
 	}
 	if n := len(f.running); n > 0 {
 		c.add(Warning, "sessions.old", "segue items "+f.running[0]+" says what each item waits for",
