@@ -50,6 +50,8 @@ type Books struct {
 	Clips []string
 	// Charges is how many requests to the step's endpoint the provider billed to the
 	// account between From and Until, widened by what its clock may be off; -1 when
-	// there is no such list.
+	// there is no such list. What cannot be told from one of them counts: it may be
+	// too many and must not be too few. It is true of a request that may have been
+	// accepted at Until when it was asked for at Until + Evidence.Books or later.
 	Charges int
 }

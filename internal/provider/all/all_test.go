@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -32,6 +33,28 @@ func TestProviders(t *testing.T) {
 	}
 	if _, err := r.Open("kei", provider.Config{}); fault.CodeOf(err) != fault.Invalid {
 		t.Errorf("Open of an unknown driver: %v, want invalid", err)
+	}
+}
+
+// TestEvidence writes down what the documents say, and what was assumed where
+// they are silent: a number that shrinks here lets a paid request be sent again
+// sooner.
+func TestEvidence(t *testing.T) {
+	family := provider.Evidence{Callback: 32 * time.Minute, Balance: 2 * time.Minute}
+	listed := provider.Evidence{Balance: 2 * time.Minute, Books: 5 * time.Minute}
+	want := map[string]provider.Evidence{
+		"apikley": family, "kie": family, "sunoapi": family, "mountsea": listed, "sim": listed, "kkiai": {Callback: 20 * time.Minute},
+	}
+	got := map[string]provider.Evidence{}
+	for _, name := range all.Providers().Names() {
+		info, err := all.Providers().Info(name)
+		if err != nil {
+			t.Fatalf("Info(%q): %v", name, err)
+		}
+		got[name] = info.Evidence
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
 

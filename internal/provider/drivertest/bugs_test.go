@@ -358,15 +358,15 @@ var bugs = []bug{
 		info: func(i *provider.Info) { i.Callbacks, i.Evidence.Callback = true, time.Minute },
 	},
 	{
-		name: "waits for callbacks that never come", caught: "info", says: "callbacks are evidence after 1m0s, and there are some: false",
+		name: "waits for callbacks that never come", caught: "info", says: "the horizon of callbacks is 1m0s, and there are callbacks: false",
 		info: func(i *provider.Info) { i.Evidence.Callback = time.Minute },
 	},
 	{
-		name: "does not say how soon its balance is true", caught: "info", says: "the balance are evidence after 0s, and there are some: true",
-		info: func(i *provider.Info) { i.Evidence.Balance = 0 },
+		name: "says that its balance is true before it is asked for", caught: "info", says: "the balance is evidence after -1s",
+		info: func(i *provider.Info) { i.Evidence.Balance = -time.Second },
 	},
 	{
-		name: "does not say how soon its books are true", caught: "info", says: "the books are evidence after 0s, and there are some: true",
+		name: "does not say how soon its books are true", caught: "info", says: "the books are evidence after 0s, and there are books: true",
 		info: func(i *provider.Info) { i.Evidence.Books = 0 },
 	},
 	{
