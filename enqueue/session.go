@@ -37,6 +37,9 @@ type Session struct {
 	// whose outcome nothing else tells: "hold" (the default) leaves it to a person,
 	// "resubmit" sends it again and may pay twice.
 	OnUnknown string
+	// Budget is the most credits that the session may spend, in the provider's
+	// credits; nil is no limit of its own. Submitting again with another one changes it.
+	Budget *float64
 	// Archive is where results go, a directory or URL as the workers see it; empty
 	// means their configured archive.
 	Archive string
@@ -103,6 +106,9 @@ type Extend struct {
 	PersonaID string
 }
 
+// maxBudget is far more than anybody has, and little enough to be counted exactly.
+const maxBudget = 1e9
+
 // defaultAccount is the account of a session that names none.
 const defaultAccount = "main"
 
@@ -123,6 +129,9 @@ func (s *Session) check() []string {
 	}
 	if s.OnUnknown != "" && s.OnUnknown != session.Hold && s.OnUnknown != session.Resubmit {
 		findings = append(findings, fmt.Sprintf("on-unknown is %q; it is hold or resubmit", s.OnUnknown))
+	}
+	if s.Budget != nil && !(*s.Budget >= 0 && *s.Budget <= maxBudget) { // written so that NaN is refused too
+		findings = append(findings, fmt.Sprintf("budget is %g; it is 0 to %g credits", *s.Budget, maxBudget))
 	}
 	findings = append(findings, s.Extend.check("the session")...)
 	return append(findings, checkItems(s.Items)...)

@@ -43,7 +43,8 @@ type ItemStatus struct {
 	Source          string  `json:"source"`
 	SHA256          string  `json:"sha256"`
 	DurationSeconds float64 `json:"durationSeconds"`
-	// Status is queued, sending, running, waiting, held, succeeded, failed or canceled.
+	// Status is queued, sending, running, waiting, reconciling, held, succeeded, failed
+	// or canceled.
 	Status string `json:"status"`
 	// Step is upload, extend or fetch: where it is, or ended.
 	Step         string   `json:"step"`
@@ -52,6 +53,9 @@ type ItemStatus struct {
 	AudioIDs     []string `json:"audioIds"`
 	Tracks       []Track  `json:"tracks"`
 	Credits      float64  `json:"credits"`
+	// CreditsInDoubt is what a request without an answer may have cost, while it is
+	// reconciling or held.
+	CreditsInDoubt float64 `json:"creditsInDoubt,omitempty"`
 	// Error is why it failed, is held, or waits longer than usual; nil otherwise.
 	Error *ItemError `json:"error"`
 }
@@ -110,7 +114,7 @@ func statusOf(v *session.View) *Status {
 			ItemID: it.ItemID, Index: it.Index, Source: it.Source, SHA256: it.SHA256,
 			DurationSeconds: it.DurationSeconds, Status: string(it.Status), Step: string(it.Step),
 			ClipID: it.ClipID, OperationIDs: it.OperationIDs, AudioIDs: it.AudioIDs,
-			Tracks: make([]Track, len(it.Tracks)), Credits: it.Credits, Error: (*ItemError)(it.Error),
+			Tracks: make([]Track, len(it.Tracks)), Credits: it.Credits, CreditsInDoubt: it.CreditsInDoubt, Error: (*ItemError)(it.Error),
 		}
 		for t, track := range it.Tracks {
 			s.Items[n].Tracks[t] = Track(track)

@@ -67,6 +67,11 @@ func (c *Client) Submit(ctx context.Context, s Session) (*Submitted, error) {
 	if submitted.Items, err = c.addAll(ctx, spec.ID, items); err != nil {
 		return submitted, translate(err)
 	}
+	if !created && s.Budget != nil {
+		if err := c.store.SetBudget(ctx, spec.ID, *s.Budget); err != nil {
+			return submitted, translate(err)
+		}
+	}
 	// Only now may anything of it be worked on: a submission that was cut off has
 	// holes, and nothing of it is paid for.
 	finish := c.seal
@@ -98,7 +103,7 @@ func (c *Client) create(ctx context.Context, s *Session, items []session.New) (s
 	}
 	spec := session.Spec{
 		ID: id, Name: s.Name, Provider: s.Provider, Account: s.Account,
-		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive,
+		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive, Budget: s.Budget,
 	}
 	if spec.Account == "" {
 		spec.Account = defaultAccount
@@ -115,7 +120,7 @@ func digest(spec *session.Spec, items []session.New) (string, error) {
 	sum := sha256.New()
 	enc := json.NewEncoder(sum)
 	asked := *spec
-	asked.ID = ""
+	asked.ID, asked.Budget = "", nil // a budget may change
 	err := enc.Encode(asked)
 	for n := range items {
 		src := items[n].Item.Source

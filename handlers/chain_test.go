@@ -73,14 +73,15 @@ func TestEveryDeliveryTwice(t *testing.T) {
 }
 
 // TestCrashAnywhere ends the process at every place of every step, restarts it,
-// and holds the promises. A paid step that was claimed and not recorded is held;
-// everything else ends by itself.
+// and holds the promises. A paid step that was claimed and not recorded is in doubt
+// and, since this provider has no evidence to give, held; everything else ends by
+// itself.
 func TestCrashAnywhere(t *testing.T) {
 	steps := []string{"audio:upload", "audio:poll upload", "audio:extend", "audio:poll extend", "audio:fetch", "session:settle"}
 	cases := map[string]map[string]string{ // step → place → how the item ends up
-		"audio:upload":      {"claimed": "upload.held", "sent": "upload.held", "before record": "upload.held", "recorded": "succeeded", "enqueued": "succeeded"},
+		"audio:upload":      {"preparing": "succeeded", "reserved": "succeeded", "claimed": "upload.held", "sent": "upload.held", "before record": "upload.held", "recorded": "succeeded", "accounted": "succeeded", "enqueued": "succeeded"},
 		"audio:poll upload": {"before record": "succeeded", "recorded": "succeeded", "enqueued": "succeeded"},
-		"audio:extend":      {"claimed": "extend.held", "sent": "extend.held", "before record": "extend.held", "recorded": "succeeded", "enqueued": "succeeded"},
+		"audio:extend":      {"reserved": "succeeded", "claimed": "extend.held", "sent": "extend.held", "before record": "extend.held", "recorded": "succeeded", "accounted": "succeeded", "enqueued": "succeeded"},
 		"audio:poll extend": {"before record": "succeeded", "recorded": "succeeded", "enqueued": "succeeded"},
 		"audio:fetch":       {"claimed": "succeeded", "before record": "succeeded", "recorded": "succeeded"},
 		"session:settle":    {"reported": "succeeded"},
@@ -140,8 +141,8 @@ func TestOutcomesOfPaidRequests(t *testing.T) {
 		charge  string
 		charges int
 	}{
-		{"answer lost, billed", billAndLose, "upload.held", fault.Timeout, "unknown", 1},
-		{"answer lost, not billed", loseUnbilled, "upload.held", fault.Timeout, "unknown", 0},
+		{"answer lost, billed", billAndLose, "upload.reconciling", fault.Timeout, "unknown", 1},
+		{"answer lost, not billed", loseUnbilled, "upload.reconciling", fault.Timeout, "unknown", 0},
 		{"bad request", refuse(fault.Invalid), "failed", fault.Invalid, "not charged", 0},
 		{"wrong key", refuse(fault.Denied), "failed", fault.Denied, "not charged", 0},
 		{"refused on its merits", refuse(fault.Rejected), "failed", fault.Rejected, "not charged", 0},
@@ -227,8 +228,8 @@ func TestLateAnswerOfAZombie(t *testing.T) {
 		r.restart()
 		r.pass(session.DeadAfter + time.Second)
 		r.sweep()
-		if got := r.item(id, 0).Label(); got != "upload.held" {
-			t.Errorf("while its worker is frozen the item is at %s, want upload.held", got)
+		if got := r.item(id, 0).Label(); got != "upload.reconciling" {
+			t.Errorf("while its worker is frozen the item is at %s, want upload.reconciling", got)
 		}
 		return nil
 	}}

@@ -26,6 +26,7 @@ func (h *Handlers) Fetch(ctx context.Context, p tasks.Fetch) error {
 		return h.postpone(ctx, j, err)
 	}
 	r := request{patient: true, lease: tasks.AudioFetch.Policy.Timeout}
+	defer h.done(j)
 	if err := h.claim(ctx, j, r); err != nil {
 		return done(err)
 	}

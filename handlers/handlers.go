@@ -6,9 +6,10 @@
 // recorded:
 //
 //	dies before the claim       the step is still queued: it is simply done again
-//	dies claimed, not yet sent  a free step is done again; a paid one is held,
-//	                            since nobody can tell whether its request left
-//	dies sent, not recorded     the same: held, never sent again by itself
+//	dies claimed, not yet sent  a free step is done again; a paid one is in doubt,
+//	                            since nobody can tell whether its request left:
+//	                            evidence is looked for, and without any it is held
+//	dies sent, not recorded     the same: never sent again without evidence
 //	dies recorded, not enqueued the next delivery enqueues what follows
 //	dies enqueued, not acked    the next delivery finds nothing to do
 //
@@ -23,11 +24,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/queue"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/internal/timing"
@@ -39,6 +42,8 @@ type Handlers struct {
 	Store    *session.Store
 	Queue    *queue.Queue
 	Accounts *account.Pool
+	// Ledger keeps the accounts' credits and holds their budgets.
+	Ledger *ledger.Book
 	// Timing knows how long operations take.
 	Timing *timing.Book
 	// Probe learns about a source that was submitted without being probed.
@@ -63,13 +68,20 @@ type Handlers struct {
 	Hook func(place string)
 
 	openers openers
+	atWork  atWork
+	looked  readings
 }
+
+// atWork is the claims that this process is acting on at this moment, by token.
+type atWork struct{ tokens sync.Map }
 
 // The time that each stage of a paid request has: the request ends before its
 // claim, and the claim before its task.
 const (
 	sendTimeout = 100 * time.Second
 	paidClaim   = 2 * time.Minute
+	// staleClaim is how long before its writing a claim may have been dated.
+	staleClaim = 5 * time.Second
 	// recordTimeout is how long an outcome is tried to be written while Redis is
 	// away. It is what stands between a paid answer and a held item.
 	recordTimeout = 45 * time.Second
@@ -89,6 +101,10 @@ type job struct {
 	*session.Work
 	account *account.Account
 	token   string
+	// began is when, by this machine's clock, the claim was about to be written.
+	began time.Time
+	// before is the account's balance before the request, where it may be evidence.
+	before *session.Balance
 	// kind is what operations of this step are remembered under.
 	kind string
 }
@@ -132,26 +148,28 @@ func (h *Handlers) reclaim(ctx context.Context, work *session.Work) error {
 	if err != nil {
 		return err
 	}
-	if alive[claim.Worker] && work.Now.UnixMilli() < claim.Until {
-		return wait(soon, errors.New("another worker is at it"))
+	_, busy := h.atWork.tokens.Load(claim.Token)
+	switch {
+	case !alive[claim.Worker]:
+		return h.orphan(ctx, work, "worker "+claim.Worker+" died")
+	case work.Now.UnixMilli() >= claim.Until:
+		return h.orphan(ctx, work, "worker "+claim.Worker+" overran its claim")
+	case claim.Worker == h.Worker && !busy:
+		return h.orphan(ctx, work, "worker "+claim.Worker+" could not record its outcome")
 	}
-	reason := "worker " + claim.Worker + " died"
-	if alive[claim.Worker] {
-		reason = "worker " + claim.Worker + " overran its claim"
-	}
-	return h.orphan(ctx, &work.Item, reason)
+	return wait(soon, errors.New("another worker is at it"))
 }
 
 // orphan takes a step away from the worker that claimed it.
-func (h *Handlers) orphan(ctx context.Context, it *session.Item, reason string) error {
-	sending := it.State == session.Sending
+func (h *Handlers) orphan(ctx context.Context, work *session.Work, reason string) error {
+	it, before := &work.Item, work.Item
 	why := session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: reason}
-	if sending {
+	if it.State == session.Sending {
 		why.Code = fault.Timeout
 		why.Reason = reason + " while its paid request was on the way"
 		why.Charge = fault.ChargeUnknown.String()
 	}
-	if err := it.Orphan(why); err != nil {
+	if err := it.Orphan(why, work.Now); err != nil {
 		return err
 	}
 	written, err := h.Store.Write(ctx, it, soon)
@@ -163,42 +181,87 @@ func (h *Handlers) orphan(ctx context.Context, it *session.Item, reason string) 
 	}
 	h.Log.WarnContext(ctx, "step taken from its worker",
 		slog.String("item", it.ID()), slog.String("reason", reason), slog.String("now", it.Label()))
-	if sending {
-		return h.settleDoubt(ctx, it)
-	}
+	h.account(ctx, &work.Session, &before, it)
 	return h.follow(ctx, it, written.Completion)
 }
 
-// claim writes the intent. From here on only this job may act on the step.
+// claim writes the intent. From here on only this job may act on the step. A job
+// that has claimed the step to prepare it turns that claim into the intent.
 func (h *Handlers) claim(ctx context.Context, j *job, r request) error {
-	j.token = rand.Text()
-	claim := session.Claim{
-		Token: j.token, Worker: h.Worker,
-		Until: j.Now.Add(r.lease).UnixMilli(), Credits: r.credits, Params: r.params,
+	prepared, now, err := j.token != "", j.Now, error(nil)
+	if prepared {
+		now, err = h.Store.Now(ctx) // preparing may have taken long
+	} else {
+		j.token = rand.Text()
 	}
-	if err := j.Item.Take(claim, r.paid); err != nil {
+	if err != nil {
 		return err
 	}
-	err := h.writeClaim(ctx, j)
-	switch fault.CodeOf(err) {
-	case "":
-		h.at("claimed")
-		return nil
-	case fault.Canceled:
-		return h.cancel(ctx, j.Item.Session, j.Item.Index)
-	case fault.Conflict:
-		return wait(time.Second, err)
+	// The request's deadline counts from before the claim is written, so that it is
+	// earlier than the claim's end wherever this process freezes.
+	j.began = time.Now()
+	claim := session.Claim{
+		Token: j.token, Worker: h.Worker, At: now.UnixMilli(),
+		Until: now.Add(r.lease).UnixMilli(), Credits: r.credits, Params: r.params, Before: j.before,
 	}
-	return err
+	next := j.Item
+	if prepared {
+		err = next.Send(claim)
+	} else {
+		err = next.Take(claim, r.paid)
+	}
+	if err != nil {
+		return err
+	}
+	h.atWork.tokens.Store(j.token, struct{}{})
+	err = h.writeClaim(ctx, &next)
+	if err == nil && next.Updated.Sub(now) > staleClaim {
+		err = fault.New(fault.Unavailable, "handlers.claim", errors.New("the claim was written late: its end is too near"))
+	}
+	if err != nil {
+		return h.unclaimed(ctx, j, err)
+	}
+	j.Item = next
+	if r.send == nil && next.Step == session.StepUpload {
+		h.at("preparing")
+	} else {
+		h.at("claimed")
+	}
+	return nil
+}
+
+// done says that the job acts no more under its claim.
+func (h *Handlers) done(j *job) { h.atWork.tokens.Delete(j.token) }
+
+// unclaimed deals with a claim that was not written, or of which nobody knows
+// whether it was. Nothing has been sent under it: if it is there, it is given back.
+func (h *Handlers) unclaimed(ctx context.Context, j *job, cause error) error {
+	why := failure(j.Item.Step, cause)
+	why.Charge = fault.ChargeNone.String()
+	canceled := fault.CodeOf(cause) == fault.Canceled && ctx.Err() == nil
+	token, mine := j.token, false
+	err := h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error {
+		if mine = it.Claim != nil && it.Claim.Token == token; !mine {
+			return fault.New(fault.Conflict, "handlers.claim", errors.New("the claim was not written"))
+		}
+		return it.Release(token, why)
+	})
+	switch {
+	case canceled:
+		return h.cancel(ctx, j.Item.Session, j.Item.Index)
+	case mine || fault.CodeOf(err) == fault.Conflict:
+		return wait(time.Second, cause)
+	}
+	return errors.Join(cause, err)
 }
 
 // writeClaim writes the claim. A canceled session refuses every claim but one: what
 // was paid for is fetched all the same.
-func (h *Handlers) writeClaim(ctx context.Context, j *job) error {
-	if j.Item.Step != session.StepFetch {
-		return h.Store.WriteClaim(ctx, &j.Item, soon)
+func (h *Handlers) writeClaim(ctx context.Context, it *session.Item) error {
+	if it.Step != session.StepFetch {
+		return h.Store.WriteClaim(ctx, it, soon)
 	}
-	_, err := h.Store.Write(ctx, &j.Item, soon)
+	_, err := h.Store.Write(ctx, it, soon)
 	return err
 }
 
@@ -227,7 +290,7 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	h.at("before record")
-	next, written := j.Item, session.Written{}
+	before, next, written := j.Item, j.Item, session.Written{}
 	err := change(&next, j.Now)
 	if err == nil {
 		written, err = h.Store.Write(ctx, &next, look)
@@ -237,7 +300,10 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 			sleep(ctx, pause)
 		}
 		var work *session.Work
-		work, written, err = h.Store.Update(ctx, j.Item.Session, j.Item.Index, look, func(w *session.Work) error { return change(&w.Item, w.Now) })
+		work, written, err = h.Store.Update(ctx, j.Item.Session, j.Item.Index, look, func(w *session.Work) error {
+			before = w.Item
+			return change(&w.Item, w.Now)
+		})
 		if work != nil {
 			next = work.Item
 		}
@@ -250,6 +316,8 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 	}
 	j.Item = next
 	h.at("recorded")
+	h.account(ctx, &j.Session, &before, &j.Item)
+	h.at("accounted")
 	// What follows is due shortly before the sweep would look for it.
 	return h.followAfter(ctx, &j.Item, written.Completion, max(0, look-soon))
 }

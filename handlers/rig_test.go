@@ -18,6 +18,7 @@ import (
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/queue"
 	"github.com/segue-audio/segue/internal/redistest"
@@ -130,6 +131,7 @@ type rig struct {
 	clock  time.Time
 	mini   *miniredis.Miniredis
 	store  *session.Store
+	ledger *ledger.Book
 	vendor *vendor
 	shelf  *shelf
 	info   provider.Info
@@ -156,6 +158,7 @@ func newRig(t *testing.T) *rig {
 	pool := account.NewPool(func(name, acc string) (*account.Account, error) {
 		return &account.Account{Provider: name, Name: acc, Info: r.info, Driver: r.vendor}, nil
 	})
+	r.ledger = ledger.New(rdb)
 	r.make = func() *handlers.Handlers { return r.handlers(queue.New(rdb), pool, timing.NewBook(rdb)) }
 	r.restart()
 	return r
@@ -163,7 +166,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) handlers(q *queue.Queue, pool *account.Pool, book *timing.Book) *handlers.Handlers {
 	return &handlers.Handlers{
-		Store: r.store, Queue: q, Accounts: pool, Timing: book, GiveUp: 24 * time.Hour,
+		Store: r.store, Queue: q, Accounts: pool, Ledger: r.ledger, Timing: book, GiveUp: 24 * time.Hour,
 		Log:     slog.New(slog.DiscardHandler),
 		Archive: func(string) (archive.Archive, error) { return r.shelf, nil },
 		Stage:   func(_ context.Context, s session.Source) (string, error) { return "https://stage.test/" + s.Name, nil },
@@ -257,6 +260,9 @@ func (r *rig) deliver(task tasks.Task) (err error) {
 	case "audio:poll":
 		p, err := tasks.AudioPoll.Decode(task.Payload)
 		return errors.Join(err, r.h.Poll(ctx, p))
+	case "audio:reconcile":
+		p, err := tasks.AudioReconcile.Decode(task.Payload)
+		return errors.Join(err, r.h.Reconcile(ctx, p))
 	case "audio:fetch":
 		p, err := tasks.AudioFetch.Decode(task.Payload)
 		return errors.Join(err, r.h.Fetch(ctx, p))

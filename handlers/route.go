@@ -20,6 +20,7 @@ func (h *Handlers) Mux() *asynq.ServeMux {
 	handle(mux, tasks.AudioUpload, h.Upload)
 	handle(mux, tasks.AudioExtend, h.Extend)
 	handle(mux, tasks.AudioPoll, h.Poll)
+	handle(mux, tasks.AudioReconcile, h.Reconcile)
 	handle(mux, tasks.AudioFetch, h.Fetch)
 	handle(mux, tasks.SessionSettle, h.Settle)
 	handle(mux, tasks.KeeperSweep, h.Sweep)

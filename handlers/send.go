@@ -29,16 +29,31 @@ type request struct {
 	send    func(ctx context.Context, callback string) (*provider.Accepted, error)
 }
 
-// submit claims the step, sends its request once, and records the outcome.
+// submit reserves the request's credits, claims the step, sends its request once,
+// and records the outcome.
 func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
+	defer h.done(j)
 	callback, err := h.expect(ctx, j)
 	if err != nil {
-		return err
+		return h.postpone(ctx, j, err)
 	}
-	if err := h.claim(ctx, j, r); err != nil {
-		return done(err)
+	if err := h.reserve(ctx, j, r); err != nil {
+		return h.unaffordable(ctx, j, err)
 	}
-	sending, cancel := context.WithTimeout(ctx, r.timeout)
+	reserved := time.Now()
+	h.at("reserved")
+	if j.token == "" || r.paid {
+		if err := h.claim(ctx, j, r); err != nil {
+			return done(err)
+		}
+	}
+	if time.Since(reserved) > reservedFor {
+		// The sweep frees reservations without a claim: make sure of ours.
+		if err := h.reserve(ctx, j, r); err != nil {
+			return h.unaffordable(ctx, j, err)
+		}
+	}
+	sending, cancel := context.WithDeadline(ctx, j.began.Add(r.timeout))
 	accepted, err := r.send(sending, callback)
 	cancel()
 	h.at("sent")
@@ -51,23 +66,27 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 // accept records what the provider took on. If the step was meanwhile given to
 // somebody else, the operation is put on record all the same: it was paid.
 func (h *Handlers) accept(ctx context.Context, j *job, accepted *provider.Accepted) error {
-	step, generation, credits, token := j.Item.Step, j.Item.Generation, j.Item.Claim.Credits, j.token
+	stray := session.Operation{
+		ID: accepted.OperationID, Step: j.Item.Step, Generation: j.Item.Generation,
+		Credits: j.Item.Claim.Credits, At: j.Now.UnixMilli(),
+	}
+	token := j.token
 	err := h.record(ctx, j, h.firstLook(ctx, j, accepted), func(it *session.Item, now time.Time) error {
 		return it.Accept(token, accepted, now)
 	})
 	if err == nil {
 		return h.wakeIfReported(ctx, j)
 	}
+	if fault.CodeOf(err) == fault.Conflict {
+		// The step is somebody else's by now, or the first of two writes came through
+		// and its reply did not: then this changes nothing.
+		return h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error { return it.Stray(stray) })
+	}
 	// This line is the last trace of a paid operation if Redis stays away: an
 	// operator resolves the held item with it.
 	h.Log.ErrorContext(ctx, "accepted operation could not be recorded", slog.String("item", j.Item.ID()),
 		slog.String("operation", accepted.OperationID), slog.String("cause", err.Error()))
-	if fault.CodeOf(err) != fault.Conflict {
-		return err
-	}
-	return h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error {
-		return it.Stray(accepted.OperationID, step, generation, credits)
-	})
+	return err
 }
 
 // expect makes a callback URL of the item's own, when the provider uses one and
@@ -122,8 +141,10 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 			return errors.Join(it.Release(token, why), it.Restage(now))
 		})
 		return outcome(err, nil)
+	case r.paid && broke(cause):
+		return h.park(ctx, j, r, why, cause)
 	case permanent(cause) || (r.paid && charge == fault.ChargeMade) || (!r.patient && h.tooLate(j)):
-		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Refuse(token, why) })
+		err := h.record(ctx, j, 0, func(it *session.Item, now time.Time) error { return it.Refuse(token, why, now) })
 		return outcome(err, final(cause))
 	}
 	pause := backoff(j.Item.Attempts, cause)
@@ -140,74 +161,45 @@ func (j *job) stagedInVain(cause error) bool {
 }
 
 // doubt records a paid request whose outcome is unknown. It is never sent again
-// by itself.
+// without evidence.
 func (h *Handlers) doubt(ctx context.Context, j *job, why session.Failure, cause error) error {
 	token := j.token
-	err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Doubt(token, why) })
-	if err == nil {
-		err = h.settleDoubt(ctx, &j.Item)
-	}
+	err := h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Doubt(token, why, now) })
 	return outcome(err, final(cause))
 }
 
-// settleDoubt looks for evidence about a held item, and without any carries out
-// the session's policy. The default is to leave it to a person.
-func (h *Handlers) settleDoubt(ctx context.Context, it *session.Item) error {
-	work, err := h.Store.Load(ctx, it.Session, it.Index)
-	if err != nil {
-		return err
-	}
-	report, err := h.Store.Reported(ctx, it.Session, it.Index)
-	switch {
-	case err != nil:
-		return err
-	case report.About(&work.Item) && report.Operation != "":
-		// The answer was lost, but the provider called back under a token that it
-		// alone knows: it was accepted, and this is the operation.
-		return h.Adopt(ctx, report, it)
-	}
-	if work.Session.OnUnknown != session.Resubmit || work.Item.State != session.Held {
-		return nil
-	}
-	work, written, err := h.Store.Update(ctx, it.Session, it.Index, soon, func(w *session.Work) error { return w.Item.Resubmit(w.Now) })
-	switch {
-	case fault.CodeOf(err) == fault.Conflict:
-		return nil
-	case err != nil:
-		return err
-	}
-	return h.follow(ctx, &work.Item, written.Completion)
-}
-
-// Adopt goes on with a held item whose operation a report names.
-func (h *Handlers) Adopt(ctx context.Context, report *session.Report, it *session.Item) error {
-	work, written, err := h.Store.Update(ctx, it.Session, it.Index, soon, func(w *session.Work) error {
-		if !report.About(&w.Item) {
-			return fault.New(fault.Conflict, "handlers.Adopt", errors.New("the item has moved on"))
-		}
-		return w.Item.Adopt(report.Operation, w.Now)
-	})
-	switch {
-	case fault.CodeOf(err) == fault.Conflict:
-		return nil // it is not held any more
-	case err != nil:
-		return err
-	}
-	h.Log.InfoContext(ctx, "held item settled by a callback", slog.String("item", work.Item.ID()), slog.String("operation", report.Operation))
-	return h.follow(ctx, &work.Item, written.Completion)
-}
-
-// postpone records that a step could not even be started: nothing was claimed.
+// postpone records that a step could not be started: nothing was sent, whether or
+// not it was claimed to be prepared.
 func (h *Handlers) postpone(ctx context.Context, j *job, cause error) error {
 	why := failure(j.Item.Step, cause)
 	why.Charge = fault.ChargeNone.String()
 	if permanent(cause) || h.tooLate(j) {
-		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Reject(why) })
-		return outcome(err, final(cause))
+		return outcome(h.giveUp(ctx, j, why), final(cause))
 	}
 	pause := backoff(j.Item.Attempts, cause)
-	err := h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error { return it.Delay(why) })
-	return outcome(err, again(pause, cause))
+	return outcome(h.giveBack(ctx, j, why, pause), again(pause, cause))
+}
+
+// giveBack puts a step that was not started back on the queue, for later.
+func (h *Handlers) giveBack(ctx context.Context, j *job, why session.Failure, pause time.Duration) error {
+	token := j.token
+	return h.record(ctx, j, pause+soon, func(it *session.Item, _ time.Time) error {
+		if token == "" {
+			return it.Delay(why)
+		}
+		return it.Release(token, why)
+	})
+}
+
+// giveUp ends an item whose step cannot be started.
+func (h *Handlers) giveUp(ctx context.Context, j *job, why session.Failure) error {
+	token := j.token
+	return h.record(ctx, j, 0, func(it *session.Item, now time.Time) error {
+		if token == "" {
+			return it.Reject(why)
+		}
+		return it.Refuse(token, why, now)
+	})
 }
 
 // tooLate says that the step has waited as long as it may.

@@ -48,6 +48,9 @@ func (h *Handlers) report(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := h.Ledger.Agree(ctx, accountOf(current), id, view.Committed); err != nil {
+		return err
+	}
 	// A signed URL does not belong into a file that is kept (P5).
 	for i := range view.Items {
 		for t := range view.Items[i].Tracks {

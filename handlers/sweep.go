@@ -45,6 +45,7 @@ func (h *Handlers) Sweep(ctx context.Context, _ tasks.Sweep) error {
 			all = append(all, err)
 		}
 	}
+	all = append(all, h.sweepLedger(ctx))
 	return errors.Join(all...)
 }
 
@@ -103,7 +104,7 @@ func (h *Handlers) sweepItem(ctx context.Context, id string, index int, canceled
 			return done(h.cancel(ctx, id, index))
 		}
 		return h.sweepQueued(ctx, it)
-	case session.Waiting:
+	case session.Waiting, session.Reconciling:
 		return h.sweepQueued(ctx, it)
 	case session.Held, session.Succeeded, session.Failed, session.Canceled:
 	}
@@ -115,9 +116,9 @@ func (h *Handlers) sweepClaimed(ctx context.Context, work *session.Work, alive m
 	it := &work.Item
 	switch {
 	case !alive[it.Claim.Worker]:
-		return h.orphan(ctx, it, "worker "+it.Claim.Worker+" died")
+		return h.orphan(ctx, work, "worker "+it.Claim.Worker+" died")
 	case work.Now.UnixMilli() >= it.Claim.Until:
-		return h.orphan(ctx, it, "worker "+it.Claim.Worker+" overran its claim")
+		return h.orphan(ctx, work, "worker "+it.Claim.Worker+" overran its claim")
 	}
 	// Claims are looked at in every sweep: there are no more of them than workers
 	// have room for.

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -20,73 +18,34 @@ import (
 	"github.com/segue-audio/segue/tasks"
 )
 
-// Upload executes audio:upload: it gives one item's audio to the provider.
+// Upload executes audio:upload: it gives one item's audio to the provider. The step
+// is claimed before it is prepared: a file that kills its worker while it is looked
+// at is found out like any other death.
 func (h *Handlers) Upload(ctx context.Context, p tasks.Upload) error {
 	j, err := h.begin(ctx, p.Step, session.Queued)
 	if j == nil || err != nil {
 		return err
 	}
-	stop, err := h.preparing(ctx, j)
-	if err != nil {
-		return err
+	defer h.done(j)
+	info := j.account.Info
+	r := request{lease: tasks.AudioUpload.Policy.Timeout, timeout: tasks.AudioUpload.Policy.Timeout - time.Minute}
+	if err := h.claim(ctx, j, r); err != nil {
+		return done(err)
 	}
 	upload, err := h.prepareUpload(ctx, j)
-	stop()
 	if err != nil {
 		return h.postpone(ctx, j, err)
 	}
-	info := j.account.Info
-	return h.submit(ctx, j, request{
-		paid: info.Uploads.Paid, credits: info.Prices.Upload,
-		params: hashOf(j.Item.Source.SHA256, j.Item.Source.Name),
-		lease:  leaseFor(info), timeout: timeoutFor(info),
-		send: func(ctx context.Context, callback string) (*provider.Accepted, error) {
-			upload.CallbackURL = callback
-			return j.account.Driver.Upload(ctx, upload)
-		},
-	})
-}
-
-// preparing makes the sweep look soon while the step is not claimed yet, and puts
-// it off for as long as this worker lives: should it die here, the item does not
-// wait for the turn that it had while its task was on the queue.
-func (h *Handlers) preparing(ctx context.Context, j *job) (stop func(), err error) {
-	if err := h.later(ctx, &j.Item, soon); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		ticker := time.NewTicker(soon / 2)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if err := h.later(ctx, &j.Item, soon); err != nil && ctx.Err() == nil {
-					h.Log.WarnContext(ctx, "item not put off", slog.String("cause", err.Error()))
-				}
-			}
-		}
-	})
-	return func() { cancel(); wg.Wait() }, nil
-}
-
-// A provider that fetches the audio itself answers at once; giving it the bytes
-// takes as long as it takes.
-func timeoutFor(info provider.Info) time.Duration {
 	if info.Uploads.By == provider.ByURL {
-		return sendTimeout
+		r.lease, r.timeout = paidClaim, sendTimeout
 	}
-	return tasks.AudioUpload.Policy.Timeout - time.Minute
-}
-
-func leaseFor(info provider.Info) time.Duration {
-	if info.Uploads.By == provider.ByURL {
-		return paidClaim
+	r.paid, r.credits = info.Uploads.Paid, info.Prices.Upload
+	r.params = hashOf(j.Item.Source.SHA256, j.Item.Source.Name)
+	r.send = func(ctx context.Context, callback string) (*provider.Accepted, error) {
+		upload.CallbackURL = callback
+		return j.account.Driver.Upload(ctx, upload)
 	}
-	return tasks.AudioUpload.Policy.Timeout
+	return h.submit(ctx, j, r)
 }
 
 // prepareUpload does everything that is free and can be repeated before the

@@ -148,11 +148,12 @@ func (s Step) Check() error {
 // All lists every type by name with its policy, for wiring and for tests.
 func All() map[string]Policy {
 	return map[string]Policy{
-		AudioUpload.Name:   AudioUpload.Policy,
-		AudioExtend.Name:   AudioExtend.Policy,
-		AudioPoll.Name:     AudioPoll.Policy,
-		AudioFetch.Name:    AudioFetch.Policy,
-		SessionSettle.Name: SessionSettle.Policy,
-		KeeperSweep.Name:   KeeperSweep.Policy,
+		AudioUpload.Name:    AudioUpload.Policy,
+		AudioExtend.Name:    AudioExtend.Policy,
+		AudioPoll.Name:      AudioPoll.Policy,
+		AudioReconcile.Name: AudioReconcile.Policy,
+		AudioFetch.Name:     AudioFetch.Policy,
+		SessionSettle.Name:  SessionSettle.Policy,
+		KeeperSweep.Name:    KeeperSweep.Policy,
 	}
 }

@@ -44,6 +44,15 @@ var golden = []struct {
 		id:     "audio:poll:" + exampleSession + ".7:extend:1:r2",
 	},
 	{
+		file:   "audio:reconcile.v1.json",
+		decode: func(b []byte) (any, error) { return tasks.AudioReconcile.Decode(b) },
+		encode: func() (tasks.Task, error) {
+			return tasks.AudioReconcile.New(tasks.Reconcile{Step: step("extend", 2)})
+		},
+		want: tasks.Reconcile{Step: step("extend", 2)},
+		id:   "audio:reconcile:" + exampleSession + ".7:extend:1:r2",
+	},
+	{
 		file:   "audio:fetch.v1.json",
 		decode: func(b []byte) (any, error) { return tasks.AudioFetch.Decode(b) },
 		encode: func() (tasks.Task, error) { return tasks.AudioFetch.New(tasks.Fetch{Step: step("fetch", 0)}) },

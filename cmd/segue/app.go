@@ -215,7 +215,7 @@ held, 130 interrupted.`,
 		a.statusCommand(), a.sessionsCommand(), a.itemsCommand(), a.resultsCommand(),
 		a.cancelCommand(), a.retryCommand(), a.resolveCommand(),
 		a.workerCommand(), a.serveCommand(), a.upCommand(), a.simCommand(),
-		a.configCommand(), a.versionCommand(),
+		a.configCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	// cobra would add its completion command later, out of wrapArgs' sight; it keeps
 	// the output that it finds.
@@ -280,6 +280,16 @@ func one(what string) cobra.PositionalArgs {
 			return nil
 		}
 		return fmt.Errorf("%s takes %s and nothing else, and was given %d arguments", cmd.CommandPath(), what, len(args))
+	}
+}
+
+// some is the Args of a command that takes one or more, and says what they are.
+func some(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s needs %s", cmd.CommandPath(), what)
+		}
+		return nil
 	}
 }
 

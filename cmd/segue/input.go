@@ -33,6 +33,8 @@ type submission struct {
 	provider, account, name string
 	out, archive            string
 	onUnknown               string
+	budget                  *float64
+	credits                 float64
 	extend                  bool
 	again                   bool
 	params                  enqueue.Extend
@@ -50,6 +52,7 @@ func (s *submission) bind(f *pflag.FlagSet) {
 	f.StringVar(&s.out, "out", "", "directory for the results")
 	f.StringVar(&s.archive, "archive", "", "archive URL for the results, instead of --out")
 	f.StringVar(&s.onUnknown, "on-unknown", session.Hold, "what to do when a paid request got no answer: hold, or resubmit (may pay twice)")
+	f.Float64Var(&s.credits, "budget", 0, "the most credits that this session may spend (default: no limit of its own)")
 	f.BoolVar(&s.again, "again", false, "submit anew, and pay anew, what was submitted before")
 	f.BoolVar(&s.extend, "extend", false, "have every file extended; without it the files are only uploaded")
 	f.Float64Var(&s.params.ContinueAt, "continue-at", 0, "where to continue, in seconds from the beginning or (-5) from the end")
@@ -80,6 +83,9 @@ func (s *submission) settle(f *pflag.FlagSet) {
 			*weight.to = &weight.given
 		}
 	}
+	if f.Changed("budget") {
+		s.budget = &s.credits
+	}
 	s.wrong = s.findings(f)
 	s.archive = cmp.Or(absolute(s.out), s.archive)
 }
@@ -97,6 +103,9 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 	var all []source.Finding
 	if s.onUnknown != session.Hold && s.onUnknown != session.Resubmit {
 		all = append(all, wrong("--on-unknown", fmt.Sprintf("it is hold or resubmit, not %q", s.onUnknown)))
+	}
+	if !(s.credits >= 0 && s.credits <= 1e9) {
+		all = append(all, wrong("--budget", fmt.Sprintf("it is 0 to 1e9 credits, not %g", s.credits)))
 	}
 	if f.Changed("out") && f.Changed("archive") {
 		all = append(all, wrong("--archive", "it says the same thing as --out; give one"))
@@ -121,7 +130,7 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, a
 	findings := append(append(sub.wrong, wrong...), found...)
 	s := &enqueue.Session{
 		Provider: t.provider.Name, Account: t.account, Name: sub.name,
-		OnUnknown: sub.onUnknown, Archive: sub.archive,
+		OnUnknown: sub.onUnknown, Archive: sub.archive, Budget: sub.budget,
 	}
 	if sub.extend {
 		s.Extend = &sub.params

@@ -158,11 +158,25 @@ func (a *app) printHeld(s *enqueue.Status, limit int) {
 			fmt.Fprintf(a.stdout, "\nmore items are held: segue items %s --status held\n", s.SessionID)
 			return
 		}
-		fmt.Fprintf(a.stdout, "\n%s is held. Look at the provider's own list of operations, then one of:\n"+
-			"  segue resolve %s --operation ID   it was accepted, as ID: costs nothing more\n"+
-			"  segue resolve %s --resubmit       it was not: sends it again, and pays again if it was\n"+
-			"  segue resolve %s --abandon        give it up\n", it.Source, it.ItemID, it.ItemID, it.ItemID)
+		price := number(it.CreditsInDoubt)
+		fmt.Fprintf(a.stdout, "\n%s is held. What is known: %s.\n"+
+			"Look at the provider's own list of operations, then one of:\n"+
+			"  segue resolve %s --operation ID   it was accepted, as ID: the %s credits are spent, and it costs nothing more\n",
+			it.Source, reason(it), it.ItemID, price)
+		if it.Step == string(session.StepUpload) {
+			fmt.Fprintf(a.stdout, "  segue resolve %s --clip ID        it was accepted, and has become the clip ID: the same\n", it.ItemID)
+		}
+		fmt.Fprintf(a.stdout, "  segue resolve %s --resubmit       it was not: sends it again, for %s credits; twice that if it was after all\n"+
+			"  segue resolve %s --abandon        give it up: costs nothing more, and %s credits may be lost\n", it.ItemID, price, it.ItemID, price)
 	}
+}
+
+// reason is what is known about an item in doubt.
+func reason(it *enqueue.ItemStatus) string {
+	if it.Error == nil {
+		return "nothing"
+	}
+	return strings.TrimSuffix(it.Error.Reason, ".")
 }
 
 // itemStatus says where an item is, and at which step unless it has ended well.

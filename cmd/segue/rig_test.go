@@ -68,6 +68,7 @@ providers:
     driver: sim
     base_url: http://%[1]s/mountsea
     poll: {min: 100ms, max: 300ms}
+    evidence: {horizon: 200ms}
     accounts:
       main: {api_key_env: STUDIO_KEY}
       other: {api_key_env: WRONG_KEY}

@@ -297,7 +297,7 @@ const maxWords = 36
 // trouble says what an item waits for that should not have happened; empty when
 // nothing is wrong.
 func trouble(it *session.Item) string {
-	if it.Failure == nil || it.State.Ended() || it.State == session.Held {
+	if it.Failure == nil || it.State.Ended() || it.State.InDoubt() {
 		return ""
 	}
 	return string(it.Step) + " will be tried again by itself: " + it.Failure.Reason
@@ -305,7 +305,7 @@ func trouble(it *session.Item) string {
 
 // worthALine: a state that lasts long enough to be seen.
 func worthALine(it *session.Item) bool {
-	return it.State == session.Waiting || it.State == session.Held || it.State.Ended()
+	return it.State == session.Waiting || it.State.InDoubt() || it.State.Ended()
 }
 
 // words say where an item is.
@@ -317,6 +317,8 @@ func words(it *session.Item) string {
 		return string(it.Step) + ": under way"
 	case session.Waiting:
 		return string(it.Step) + ": the provider is at it"
+	case session.Reconciling:
+		return string(it.Step) + ": no answer; looking for what became of it"
 	case session.Succeeded:
 		return "done"
 	case session.Held:
@@ -343,7 +345,7 @@ func quarters(it *session.Item) int {
 		done += 4
 	}
 	switch it.State {
-	case session.Sending, session.Running:
+	case session.Sending, session.Running, session.Reconciling:
 		done++
 	case session.Waiting:
 		done += 2

@@ -133,7 +133,7 @@ func (a *app) sessions(ctx context.Context, sys *system, limit int) error {
 }
 
 // statuses are those of an item, as items --status takes them.
-var statuses = []string{"queued", "sending", "running", "waiting", "held", "succeeded", "failed", "canceled"}
+var statuses = []string{"queued", "sending", "running", "waiting", "reconciling", "held", "succeeded", "failed", "canceled"}
 
 func (a *app) itemsCommand() *cobra.Command {
 	var only string

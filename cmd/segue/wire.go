@@ -29,6 +29,7 @@ import (
 	"github.com/segue-audio/segue/internal/egress"
 	"github.com/segue-audio/segue/internal/embedded"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/provider/rest"
 	"github.com/segue-audio/segue/internal/queue"
@@ -51,6 +52,7 @@ type system struct {
 	embedded *embedded.Redis // nil when the Redis is somebody else's
 	store    *session.Store
 	queue    *queue.Queue
+	ledger   *ledger.Book
 	client   *enqueue.Client
 	accounts *account.Pool
 	outside  *http.Client // for URLs that come from outside
@@ -83,6 +85,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, co
 	}
 	s.store = session.NewStore(s.rdb)
 	s.queue = queue.New(s.rdb)
+	s.ledger = ledger.New(s.rdb)
 	s.client = enqueue.NewFromRedis(s.rdb)
 	s.accounts = account.NewPool(s.openAccount)
 	if s.embedded != nil {
@@ -177,7 +180,9 @@ func (s *system) openAccount(providerName, accountName string) (*account.Account
 	if err != nil {
 		return nil, err
 	}
-	return &account.Account{Provider: p.Name, Name: acc.Name, Info: info, Driver: driver}, nil
+	return &account.Account{
+		Provider: p.Name, Name: acc.Name, Info: info, Driver: driver, Budget: acc.Budget, DailyBudget: acc.DailyBudget,
+	}, nil
 }
 
 // optionsOf reads name=value; the configuration was checked to have the sign.
@@ -200,6 +205,7 @@ func (a *app) info(p config.Provider) (provider.Info, error) {
 	}
 	info.Name = p.Name
 	info.Prices.Upload, info.Prices.Extend = p.Credits.Upload, p.Credits.Extend
+	info.Evidence = evidenceOf(info.Evidence, p.Evidence)
 	info.Poll = provider.Polling{Min: max(p.Poll.Min, spacing(p.Limits.PollPerOperation)), Max: p.Poll.Max, Deadline: p.Poll.Deadline}
 	if limit, ok := optionsOf(p)["max_upload"]; ok {
 		// The driver holds to it too; here it joins the one report on all files.
@@ -215,6 +221,19 @@ func (a *app) info(p config.Provider) (provider.Info, error) {
 	}
 	info.Models = models
 	return info, nil
+}
+
+// evidenceOf is how evidence is looked for, where the configuration knows better
+// than the driver. It cannot make a record that tells nothing into one that does.
+func evidenceOf(known provider.Evidence, configured config.Evidence) provider.Evidence {
+	known.Horizon = cmp.Or(configured.Horizon, known.Horizon)
+	if known.Books > 0 {
+		known.Books = cmp.Or(configured.Lag, known.Books)
+	}
+	if known.Balance > 0 {
+		known.Balance = cmp.Or(configured.Lag, known.Balance)
+	}
+	return known
 }
 
 // spacing is the shortest wait that a rate allows: KIE's ceiling of three questions
@@ -293,7 +312,7 @@ func workerName() string {
 // handlers puts together what a worker executes. stage may be nil.
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
-		Store: s.store, Queue: s.queue, Accounts: s.accounts, Timing: timing.NewBook(s.rdb),
+		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Timing: timing.NewBook(s.rdb),
 		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt,
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp,
 	}

@@ -16,6 +16,9 @@ type Account struct {
 	Info provider.Info
 	// Driver speaks to it.
 	Driver provider.Driver
+	// Budget is the most credits that may ever be spent with it, DailyBudget the most
+	// in one day (UTC); nil is no limit.
+	Budget, DailyBudget *float64
 }
 
 // Pool opens accounts when they are first asked for and keeps them. It is safe

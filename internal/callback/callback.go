@@ -41,7 +41,8 @@ type Receiver struct {
 	Store    *session.Store
 	Queue    *queue.Queue
 	Accounts *account.Pool
-	// Adopt goes on with a held item whose operation a report names.
+	// Adopt makes use of a report that names an operation which an item in doubt may
+	// be waiting for, or which may not be on record.
 	Adopt func(ctx context.Context, report *session.Report, it *session.Item) error
 	Log   *slog.Logger
 }
@@ -137,9 +138,9 @@ func (d *delivery) act(ctx context.Context) error {
 	}
 	it := &work.Item
 	switch {
-	case !d.kept.About(it):
-		return nil // the item has moved on: late, doubled, or of an earlier generation
-	case it.State == session.Held && d.kept.Operation != "":
+	case !d.kept.About(it) || it.State.InDoubt():
+		// In doubt, it names what the lost answer would have named. Late or doubled, it
+		// names what is on record; or else something that was paid for unnoticed.
 		return d.receiver.Adopt(ctx, d.kept, it)
 	case it.State != session.Waiting || !d.said.Done:
 		return nil

@@ -174,26 +174,30 @@ func TestEarlyDeliveryIsKept(t *testing.T) {
 	}
 }
 
-func TestDeliverySettlesAHeldItem(t *testing.T) {
+func TestDeliverySettlesADoubt(t *testing.T) {
 	r := newRig(t)
-	r.update(func(it *session.Item) error { return it.Doubt("t", session.Failure{Code: fault.Timeout}) })
+	r.update(func(it *session.Item) error {
+		return it.Doubt("t", session.Failure{Code: fault.Timeout}, time.UnixMilli(0))
+	})
 	if got := r.deliver("/callbacks/vendor/"+r.token, "good", `{"op":"op-7","kind":"text"}`); got != http.StatusOK {
 		t.Errorf("status %d, want 200", got)
 	}
-	if len(r.adopted) != 1 || r.adopted[0] != "op-7 for upload.held" {
+	if len(r.adopted) != 1 || r.adopted[0] != "op-7 for upload.reconciling" {
 		t.Errorf("adopted %v, want op-7", r.adopted)
 	}
 }
 
-func TestDeliveryAboutAnEarlierGenerationDoesNothing(t *testing.T) {
+func TestDeliveryAboutAnEarlierGenerationIsNotLost(t *testing.T) {
 	r := newRig(t)
-	r.update(func(it *session.Item) error { return it.Doubt("t", session.Failure{Code: fault.Timeout}) })
+	r.update(func(it *session.Item) error {
+		return it.Doubt("t", session.Failure{Code: fault.Timeout}, time.UnixMilli(0))
+	})
 	r.update(func(it *session.Item) error { return it.Resubmit(time.UnixMilli(0)) })
 	if got := r.deliver("/callbacks/vendor/"+r.token, "good", `{"op":"op-1","kind":"complete"}`); got != http.StatusOK {
 		t.Errorf("status %d, want 200", got)
 	}
-	if len(r.adopted) != 0 || r.pending() != 0 {
-		t.Errorf("adopted %v, %d polls; want nothing", r.adopted, r.pending())
+	if len(r.adopted) != 1 || r.adopted[0] != "op-1 for upload.queued" || r.pending() != 0 {
+		t.Errorf("adopted %v, %d polls; want op-1 handed over to be put on record, and no poll", r.adopted, r.pending())
 	}
 }
 

@@ -50,6 +50,9 @@ type Redis struct {
 	URL URL `mapstructure:"url"`
 	// RequireDurable refuses to spend credits while Redis would forget.
 	RequireDurable bool `mapstructure:"require_durable" default:"true"`
+	// WaitReplicas is how many replicas must have the intent to pay before the paid
+	// request leaves; -1 is one if there are any.
+	WaitReplicas int `mapstructure:"wait_replicas" default:"-1" validate:"min=-1,max=100"`
 }
 
 // Provider is one configured remote service.
@@ -68,6 +71,7 @@ type Provider struct {
 	Credits    Credits            `mapstructure:"credits"`
 	Models     map[string]Model   `mapstructure:"models" validate:"dive"`
 	Poll       Poll               `mapstructure:"poll"`
+	Evidence   Evidence           `mapstructure:"evidence"`
 	// ReplayWindow is how old a signed callback may be; 0 is the driver's own.
 	ReplayWindow time.Duration `mapstructure:"replay_window" default:"0s" validate:"min=0"`
 	// Options are settings of the one driver, each as name=value: which of two
@@ -88,6 +92,8 @@ type Account struct {
 	WebhookKeyEnv  string `mapstructure:"webhook_key_env" validate:"varname"`
 	// Budget is the most credits this account may ever spend; nil is no limit.
 	Budget *float64 `mapstructure:"budget" validate:"omitnil,min=0"`
+	// DailyBudget is the most credits it may spend in one day, by UTC; nil is no limit.
+	DailyBudget *float64 `mapstructure:"daily_budget" validate:"omitnil,min=0"`
 
 	missing error
 }
@@ -125,6 +131,16 @@ type Poll struct {
 	Max time.Duration `mapstructure:"max" default:"30s"`
 	// Deadline is when an operation that has not ended is given up.
 	Deadline time.Duration `mapstructure:"deadline" default:"1h"`
+}
+
+// Evidence is how the outcome of a paid request whose answer was lost is looked for.
+type Evidence struct {
+	// Horizon is how long at most before a person is asked; 0 is as long as the
+	// provider's own records may still tell.
+	Horizon time.Duration `mapstructure:"horizon" default:"0s" validate:"min=0"`
+	// Lag is how long after a request the provider's lists and its balance surely
+	// show it; 0 is what its driver assumes.
+	Lag time.Duration `mapstructure:"lag" default:"0s" validate:"min=0"`
 }
 
 // Worker sets up the processes that execute tasks.

@@ -101,7 +101,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestEveryTypeFromEveryPlace(t *testing.T) {
 	want := config.Config{
-		Redis:    config.Redis{URL: config.NewURL("redis://h:1/2"), RequireDurable: false},
+		Redis:    config.Redis{URL: config.NewURL("redis://h:1/2"), RequireDurable: false, WaitReplicas: -1},
 		Security: config.Security{AllowPrivateHosts: []string{"localhost:9000", "10.0.0.0/8"}},
 	}
 	cases := map[string]setup{

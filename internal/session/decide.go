@@ -9,38 +9,71 @@ import (
 	"github.com/segue-audio/segue/internal/provider"
 )
 
-// Adopt is an operator's word that a held item's request was accepted, and as
-// which operation. Naming the operation a second time is harmless.
+// The decisions about a doubt, as Decided keeps them.
+const (
+	decidedResubmit = "resubmit"
+	decidedAbandon  = "abandon"
+)
+
+// Adopt says that a request in doubt was accepted, and as which operation: by an
+// operator's word, or by evidence. Naming the operation a second time is harmless.
 func (it *Item) Adopt(operation string, now time.Time) error {
-	if it.State == Waiting && it.Operation == operation {
-		return nil
-	}
-	if it.State != Held {
+	if !it.State.InDoubt() {
+		for _, op := range it.Operations {
+			if op.ID == operation {
+				return nil
+			}
+		}
 		return it.illegal("Adopt")
 	}
 	return it.Accept(it.Claim.Token, &provider.Accepted{OperationID: operation}, now)
 }
 
-// Resubmit lets a held item's request be sent again, as a new generation. It may
-// cost a second time: only an operator, or a policy the producer chose, says so.
+// AdoptClip says that an upload in doubt was accepted and has become a clip.
+// Naming the clip a second time is harmless.
+func (it *Item) AdoptClip(clip provider.Clip, now time.Time) error {
+	switch {
+	case it.Clip != nil && it.Clip.ID == clip.ID:
+		return nil
+	case !it.State.InDoubt() || it.Step != StepUpload:
+		return it.illegal("AdoptClip")
+	}
+	return it.Accept(it.Claim.Token, &provider.Accepted{Clip: &clip}, now)
+}
+
+// Resubmit is an operator's word that a request in doubt was not accepted: it is
+// sent again, as a new generation. If it was accepted after all, that pays twice.
+// Saying so a second time is harmless.
 func (it *Item) Resubmit(now time.Time) error {
-	if it.State != Held {
+	switch {
+	case it.State.InDoubt():
+	case it.Decided == decidedResubmit:
+		return nil
+	default:
 		return it.illegal("Resubmit")
 	}
 	it.rerun(it.Step, now)
+	it.Decided = decidedResubmit
 	return nil
 }
 
-// Abandon ends a held item without a result. It may have been charged.
-func (it *Item) Abandon() error {
-	if it.State != Held {
+// Abandon ends an item in doubt without a result. It may have been charged. Saying
+// so a second time is harmless.
+func (it *Item) Abandon(now time.Time) error {
+	switch {
+	case it.State.InDoubt():
+	case it.State == Failed && it.Decided == decidedAbandon:
+		return nil
+	default:
 		return it.illegal("Abandon")
 	}
 	why := Failure{Code: fault.Canceled, Step: it.Step, Reason: "abandoned while its outcome was unknown", Charge: fault.ChargeUnknown.String()}
 	if it.Failure != nil {
 		why.Reason = "abandoned: " + it.Failure.Reason
 	}
+	it.presume(now)
 	it.fail(why)
+	it.Decided = decidedAbandon
 	return nil
 }
 
@@ -84,7 +117,7 @@ func (it *Item) rerun(step StepName, now time.Time) {
 		generation = max(generation, it.Generation+1)
 	}
 	it.Step, it.State, it.Generation = step, Queued, generation
-	it.Rescue, it.Attempts, it.Deaths = 0, 0, 0
+	it.Rescue, it.Attempts, it.Deaths, it.Doubts = 0, 0, 0, 0
 	it.Operation, it.OperationAt, it.Checkpoint = "", 0, nil
 	it.Since = now.UnixMilli()
 	it.Failure = nil

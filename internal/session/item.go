@@ -25,11 +25,12 @@ type State string
 
 // The states. The arrows that exist:
 //
-//	queued   → sending | running | canceled
-//	sending  → waiting | queued | failed | held
-//	running  → queued | failed | (next step) | succeeded
-//	waiting  → (next step) | succeeded | failed
-//	held     → waiting | queued (a new generation) | failed
+//	queued      → sending | running | failed | canceled
+//	running     → sending | queued | failed | waiting | (next step) | succeeded
+//	sending     → waiting | (next step) | queued | failed | reconciling
+//	reconciling → waiting | (next step) | queued (a new generation) | held | failed
+//	held        → waiting | (next step) | queued (a new generation) | failed
+//	waiting     → (next step) | succeeded | failed
 //	failed, canceled → queued (a new generation)
 const (
 	// Queued: nobody works on it; its task is on the queue.
@@ -41,7 +42,11 @@ const (
 	Running State = "running"
 	// Waiting: the provider works on an operation; a poll asks about it.
 	Waiting State = "waiting"
-	// Held: the outcome of a paid request is unknown; a person decides.
+	// Reconciling: the outcome of a paid request is unknown, and evidence is being
+	// looked for.
+	Reconciling State = "reconciling"
+	// Held: the outcome of a paid request is unknown, and nothing tells it: a person
+	// decides.
 	Held State = "held"
 	// Succeeded: the item has ended well.
 	Succeeded State = "succeeded"
@@ -56,6 +61,9 @@ func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cance
 
 // claimed says that a worker is at it.
 func (s State) claimed() bool { return s == Sending || s == Running }
+
+// InDoubt says that a paid request may have been accepted, and nobody knows.
+func (s State) InDoubt() bool { return s == Reconciling || s == Held }
 
 // Item is one audio file in a session, and all that happens to it.
 type Item struct {
@@ -76,11 +84,13 @@ type Item struct {
 	State State    `json:"state"`
 	// Generation counts an operator's re-runs of the current step; Rescue counts
 	// replaced tasks; Attempts counts attempts that failed for the time being;
-	// Deaths counts the workers that died at it. All belong to the current step.
+	// Deaths counts the workers that died at it, Doubts the requests whose outcome
+	// was unknown. All belong to the current step.
 	Generation int `json:"gen,omitempty"`
 	Rescue     int `json:"rescue,omitempty"`
 	Attempts   int `json:"attempts,omitempty"`
 	Deaths     int `json:"deaths,omitempty"`
+	Doubts     int `json:"doubts,omitempty"`
 	// Used is, per step, how many generations were ever claimed: a number below it
 	// is never claimed as new again, whatever way the item comes back to the step.
 	Used map[StepName]int `json:"used,omitempty"`
@@ -95,13 +105,16 @@ type Item struct {
 	OperationAt int64 `json:"opAt,omitempty"`
 	// Checkpoint is the driver's own memory of a step with several parts.
 	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
-	// Operations lists every operation that was ever accepted for the item.
+	// Operations lists everything that was ever charged for the item.
 	Operations []Operation `json:"ops,omitempty"`
 	// Clip is what the upload ended with, Tracks what the extend ended with.
 	Clip   *provider.Clip `json:"clip,omitempty"`
 	Tracks []Track        `json:"tracks,omitempty"`
 	// Failure is why the item failed, is held, or waits longer than usual.
 	Failure *Failure `json:"failure,omitempty"`
+	// Decided is the last decision that an operator made about a doubt, as its verb:
+	// making it a second time changes nothing.
+	Decided string `json:"decided,omitempty"`
 }
 
 // Source is the audio of an item.
@@ -132,14 +145,22 @@ type Claim struct {
 	// Params is the hash of the request's parameters, Credits what it will cost.
 	Params  string  `json:"params,omitempty"`
 	Credits float64 `json:"credits,omitempty"`
+	// At is when the intent was written: the request left later. Doubt is when its
+	// outcome became doubtful, Over when it cannot be accepted any more; both are
+	// zero before. All in Unix milliseconds, by Redis's clock.
+	At    int64 `json:"at,omitempty"`
+	Doubt int64 `json:"doubt,omitempty"`
+	Over  int64 `json:"over,omitempty"`
+	// Before is the account's balance before the request, when nothing else of the
+	// account was under way.
+	Before *Balance `json:"before,omitempty"`
 }
 
-// Operation is something a provider accepted for an item.
-type Operation struct {
-	ID         string   `json:"id"`
-	Step       StepName `json:"step"`
-	Generation int      `json:"gen,omitempty"`
-	Credits    float64  `json:"credits,omitempty"`
+// Balance is an account's balance at a moment, and how many reservations had been
+// made by then: while that number stands, nothing else was paid for.
+type Balance struct {
+	Credits float64 `json:"credits"`
+	Moves   int64   `json:"moves"`
 }
 
 // Track is one finished result and where it is kept.
@@ -158,9 +179,6 @@ type Failure struct {
 	// Charge is what the failed request cost, as fault.Charge names it.
 	Charge string `json:"charge,omitempty"`
 }
-
-// maxDeaths is how many workers may die at one step before it is quarantined.
-const maxDeaths = 3
 
 // NewItem returns an item at the start of its plan.
 func NewItem(source Source, plan []StepName, params *provider.Params) Item {
@@ -201,15 +219,6 @@ func (it *Item) AudioIDs() []string {
 		}
 	}
 	return ids
-}
-
-// Credits is what was spent on the item.
-func (it *Item) Credits() float64 {
-	var sum float64
-	for _, op := range it.Operations {
-		sum += op.Credits
-	}
-	return sum
 }
 
 // EffectiveParams is how the item is continued, with a continue-at that was
@@ -259,11 +268,22 @@ func (it *Item) Take(claim Claim, paid bool) error {
 // holds says whether token is the one of the item's claim.
 func (it *Item) holds(token string) bool { return it.Claim != nil && it.Claim.Token == token }
 
-// Accept records that the provider took the request on. It is legal from held
+// Send turns a claim under which the step was prepared into the intent to send its
+// paid request: from this write on nobody else ever sends it in this generation.
+func (it *Item) Send(claim Claim) error {
+	if it.State != Running || !it.holds(claim.Token) {
+		return it.illegal("Send")
+	}
+	it.State = Sending
+	it.Claim = &claim
+	return nil
+}
+
+// Accept records that the provider took the request on. It is legal from a doubt
 // too: a worker that was thought dead and reports late brings the very evidence
 // that was missing.
 func (it *Item) Accept(token string, accepted *provider.Accepted, now time.Time) error {
-	if !it.holds(token) || (it.State != Sending && it.State != Running && it.State != Held) {
+	if !it.holds(token) || (!it.State.claimed() && !it.State.InDoubt()) {
 		return it.illegal("Accept")
 	}
 	credits := it.Claim.Credits
@@ -272,9 +292,7 @@ func (it *Item) Accept(token string, accepted *provider.Accepted, now time.Time)
 	if accepted.Checkpoint != nil {
 		it.Checkpoint = accepted.Checkpoint
 	}
-	if accepted.OperationID != "" {
-		it.Operations = append(it.Operations, Operation{accepted.OperationID, it.Step, it.Generation, credits})
-	}
+	it.charge(Operation{ID: accepted.OperationID, Step: it.Step, Generation: it.Generation, Credits: credits, At: now.UnixMilli()})
 	if accepted.Clip != nil {
 		it.Clip = accepted.Clip
 		it.advance(now)
@@ -298,22 +316,14 @@ func (it *Item) Release(token string, why Failure) error {
 }
 
 // Refuse ends the item: what was attempted failed for good, and its cost is known.
-func (it *Item) Refuse(token string, why Failure) error {
+func (it *Item) Refuse(token string, why Failure, now time.Time) error {
 	if !it.holds(token) || !it.State.claimed() {
 		return it.illegal("Refuse")
 	}
-	it.fail(why)
-	return nil
-}
-
-// Doubt records that the outcome of a paid request is unknown. The claim stays,
-// so that late evidence still finds its item.
-func (it *Item) Doubt(token string, why Failure) error {
-	if !it.holds(token) || it.State != Sending {
-		return it.illegal("Doubt")
+	if it.State == Sending && why.Charge == fault.ChargeMade.String() {
+		it.charge(Operation{Step: it.Step, Generation: it.Generation, Credits: it.Claim.Credits, At: now.UnixMilli()})
 	}
-	it.State = Held
-	it.Failure = &why
+	it.fail(why)
 	return nil
 }
 
@@ -325,21 +335,6 @@ func (it *Item) Keep(token string, tracks []Track, now time.Time) error {
 	it.release()
 	it.Tracks = tracks
 	it.advance(now)
-	return nil
-}
-
-// Stray puts on record an operation that was accepted after its claim had been
-// given to somebody else: it was paid, so it is never forgotten.
-func (it *Item) Stray(operation string, step StepName, generation int, credits float64) error {
-	if operation == "" {
-		return nil // a step that ended at once, and free: nothing was left behind
-	}
-	for _, op := range it.Operations {
-		if op.ID == operation {
-			return nil
-		}
-	}
-	it.Operations = append(it.Operations, Operation{operation, step, generation, credits})
 	return nil
 }
 
@@ -403,19 +398,23 @@ func (it *Item) Finish(operation string, state *provider.State, now time.Time) e
 	return nil
 }
 
-// Lose records that the operation ended badly.
+// Lose records that the operation ended badly. One that was not charged after all
+// gave its credits back.
 func (it *Item) Lose(operation string, why Failure) error {
 	if it.State != Waiting || it.Operation != operation {
 		return it.illegal("Lose")
+	}
+	if why.Charge == fault.ChargeNone.String() {
+		it.refund(operation)
 	}
 	it.fail(why)
 	return nil
 }
 
-// Note records that asking about the operation failed for the time being; nil
-// clears what was noted.
+// Note records that asking about the operation, or for evidence, brought nothing
+// for the time being; nil clears what was noted.
 func (it *Item) Note(why *Failure) error {
-	if it.State != Waiting {
+	if it.State != Waiting && it.State != Reconciling {
 		return it.illegal("Note")
 	}
 	it.Failure = why
@@ -425,36 +424,9 @@ func (it *Item) Note(why *Failure) error {
 	return nil
 }
 
-// Orphan takes the step away from a worker that died or overran its claim. A
-// paid request may have left: the item is held, with the claim kept as the
-// record of the intent. Anything else goes back on the queue under a new task
-// id, unless it has now killed its third worker.
-func (it *Item) Orphan(why Failure) error {
-	switch it.State {
-	case Sending:
-		it.State = Held
-		it.Failure = &why
-		return nil
-	case Running:
-		it.release()
-		it.Deaths++
-		it.Rescue++
-		it.State = Queued
-		it.Failure = &why
-		if it.Deaths >= maxDeaths {
-			why.Code = fault.Internal
-			why.Reason = fmt.Sprintf("quarantined: %d workers died at this step; the last: %s", it.Deaths, why.Reason)
-			it.fail(why)
-		}
-		return nil
-	case Queued, Waiting, Held, Succeeded, Failed, Canceled:
-	}
-	return it.illegal("Orphan")
-}
-
 // Renew replaces the item's task, which is gone or stuck, by one with a new id.
 func (it *Item) Renew() error {
-	if it.State != Queued && it.State != Waiting {
+	if it.State != Queued && it.State != Waiting && it.State != Reconciling {
 		return it.illegal("Renew")
 	}
 	it.Rescue++
@@ -476,7 +448,7 @@ func (it *Item) Cancel() error {
 // advance moves to the next step of the plan, or ends the item well.
 func (it *Item) advance(now time.Time) {
 	it.Operation, it.OperationAt, it.Checkpoint = "", 0, nil
-	it.Rescue, it.Attempts, it.Deaths = 0, 0, 0
+	it.Rescue, it.Attempts, it.Deaths, it.Doubts = 0, 0, 0, 0
 	it.Failure = nil
 	it.State = Succeeded
 	for n, step := range it.Plan {

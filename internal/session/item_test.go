@@ -23,7 +23,7 @@ func in(state session.State) *session.Item {
 	it.Session, it.Epoch = "ses_test", 1
 	it.State = state
 	switch state {
-	case session.Sending, session.Running, session.Held:
+	case session.Sending, session.Running, session.Reconciling, session.Held:
 		it.Claim = &session.Claim{Token: "mine", Worker: "w", Credits: 2}
 		it.Used = map[session.StepName]int{session.StepUpload: 1}
 	case session.Waiting:
@@ -37,7 +37,7 @@ func in(state session.State) *session.Item {
 }
 
 var states = []session.State{
-	session.Queued, session.Sending, session.Running, session.Waiting,
+	session.Queued, session.Sending, session.Running, session.Waiting, session.Reconciling,
 	session.Held, session.Succeeded, session.Failed, session.Canceled,
 }
 
@@ -50,17 +50,17 @@ var transitions = []struct {
 }{
 	{"Take paid", func(it *session.Item) error { return it.Take(session.Claim{Token: "new"}, true) }, map[session.State]string{"queued": "upload.sending"}},
 	{"Take free", func(it *session.Item) error { return it.Take(session.Claim{Token: "new"}, false) }, map[session.State]string{"queued": "upload.running"}},
-	{"Accept", func(it *session.Item) error { return it.Accept("mine", &provider.Accepted{OperationID: "op2"}, noon) }, map[session.State]string{"sending": "upload.waiting", "running": "upload.waiting", "held": "upload.waiting"}},
+	{"Accept", func(it *session.Item) error { return it.Accept("mine", &provider.Accepted{OperationID: "op2"}, noon) }, map[session.State]string{"sending": "upload.waiting", "running": "upload.waiting", "reconciling": "upload.waiting", "held": "upload.waiting"}},
 	{"Accept a clip", func(it *session.Item) error {
 		return it.Accept("mine", &provider.Accepted{Clip: &provider.Clip{ID: "c"}}, noon)
-	}, map[session.State]string{"sending": "extend.queued", "running": "extend.queued", "held": "extend.queued"}},
+	}, map[session.State]string{"sending": "extend.queued", "running": "extend.queued", "reconciling": "extend.queued", "held": "extend.queued"}},
 	{"Accept, another's token", func(it *session.Item) error { return it.Accept("theirs", &provider.Accepted{OperationID: "op2"}, noon) }, nil},
 	{"Release", func(it *session.Item) error { return it.Release("mine", why) }, map[session.State]string{"sending": "upload.queued", "running": "upload.queued"}},
 	{"Release, another's token", func(it *session.Item) error { return it.Release("theirs", why) }, nil},
-	{"Refuse", func(it *session.Item) error { return it.Refuse("mine", why) }, map[session.State]string{"sending": "failed", "running": "failed"}},
-	{"Refuse, another's token", func(it *session.Item) error { return it.Refuse("theirs", why) }, nil},
-	{"Doubt", func(it *session.Item) error { return it.Doubt("mine", why) }, map[session.State]string{"sending": "upload.held"}},
-	{"Doubt, another's token", func(it *session.Item) error { return it.Doubt("theirs", why) }, nil},
+	{"Refuse", func(it *session.Item) error { return it.Refuse("mine", why, noon) }, map[session.State]string{"sending": "failed", "running": "failed"}},
+	{"Refuse, another's token", func(it *session.Item) error { return it.Refuse("theirs", why, noon) }, nil},
+	{"Doubt", func(it *session.Item) error { return it.Doubt("mine", why, noon) }, map[session.State]string{"sending": "upload.reconciling"}},
+	{"Doubt, another's token", func(it *session.Item) error { return it.Doubt("theirs", why, noon) }, nil},
 	{"Keep outside fetch", func(it *session.Item) error { return it.Keep("mine", nil, noon) }, nil},
 	{"Save", func(it *session.Item) error { return it.Save("mine", []byte(`{}`)) }, map[session.State]string{"sending": "upload.sending", "running": "upload.running"}},
 	{"Save, another's token", func(it *session.Item) error { return it.Save("theirs", []byte(`{}`)) }, nil},
@@ -72,17 +72,23 @@ var transitions = []struct {
 	}, nil},
 	{"Lose", func(it *session.Item) error { return it.Lose("op1", why) }, map[session.State]string{"waiting": "failed"}},
 	{"Lose an old operation", func(it *session.Item) error { return it.Lose("op0", why) }, nil},
-	{"Note", func(it *session.Item) error { return it.Note(&why) }, map[session.State]string{"waiting": "upload.waiting"}},
-	{"Orphan", func(it *session.Item) error { return it.Orphan(why) }, map[session.State]string{"sending": "upload.held", "running": "upload.queued"}},
-	{"Renew", func(it *session.Item) error { return it.Renew() }, map[session.State]string{"queued": "upload.queued", "waiting": "upload.waiting"}},
+	{"Note", func(it *session.Item) error { return it.Note(&why) }, map[session.State]string{"waiting": "upload.waiting", "reconciling": "upload.reconciling"}},
+	{"Orphan", func(it *session.Item) error { return it.Orphan(why, noon) }, map[session.State]string{"sending": "upload.reconciling", "running": "upload.queued"}},
+	{"Renew", func(it *session.Item) error { return it.Renew() }, map[session.State]string{"queued": "upload.queued", "waiting": "upload.waiting", "reconciling": "upload.reconciling"}},
 	{"Restage outside extend", func(it *session.Item) error { return it.Restage(noon) }, nil},
 	{"Reject", func(it *session.Item) error { return it.Reject(why) }, map[session.State]string{"queued": "failed"}},
 	{"Delay", func(it *session.Item) error { return it.Delay(why) }, map[session.State]string{"queued": "upload.queued"}},
 	{"Cancel", func(it *session.Item) error { return it.Cancel() }, map[session.State]string{"queued": "canceled"}},
-	{"Adopt", func(it *session.Item) error { return it.Adopt("op9", noon) }, map[session.State]string{"held": "upload.waiting"}},
-	{"Adopt what is adopted", func(it *session.Item) error { return it.Adopt("op1", noon) }, map[session.State]string{"held": "upload.waiting", "waiting": "upload.waiting"}},
-	{"Resubmit", func(it *session.Item) error { return it.Resubmit(noon) }, map[session.State]string{"held": "upload.queued"}},
-	{"Abandon", func(it *session.Item) error { return it.Abandon() }, map[session.State]string{"held": "failed"}},
+	{"Send", func(it *session.Item) error { return it.Send(session.Claim{Token: "mine"}) }, map[session.State]string{"running": "upload.sending"}},
+	{"Send, another's token", func(it *session.Item) error { return it.Send(session.Claim{Token: "theirs"}) }, nil},
+	{"Refute", func(it *session.Item) error { return it.Refute(why, noon) }, map[session.State]string{"reconciling": "upload.queued"}},
+	{"Hold", func(it *session.Item) error { return it.Hold(why) }, map[session.State]string{"reconciling": "upload.held"}},
+	{"Repeat", func(it *session.Item) error { return it.Repeat(why, noon) }, map[session.State]string{"reconciling": "upload.queued"}},
+	{"Adopt", func(it *session.Item) error { return it.Adopt("op9", noon) }, map[session.State]string{"reconciling": "upload.waiting", "held": "upload.waiting"}},
+	{"Adopt what is adopted", func(it *session.Item) error { return it.Adopt("op1", noon) }, map[session.State]string{"reconciling": "upload.waiting", "held": "upload.waiting", "waiting": "upload.waiting"}},
+	{"Adopt a clip", func(it *session.Item) error { return it.AdoptClip(provider.Clip{ID: "c"}, noon) }, map[session.State]string{"reconciling": "extend.queued", "held": "extend.queued"}},
+	{"Resubmit", func(it *session.Item) error { return it.Resubmit(noon) }, map[session.State]string{"reconciling": "upload.queued", "held": "upload.queued"}},
+	{"Abandon", func(it *session.Item) error { return it.Abandon(noon) }, map[session.State]string{"reconciling": "failed", "held": "failed"}},
 	{"Retry", func(it *session.Item) error { return it.Retry("", noon) }, map[session.State]string{"failed": "upload.queued", "canceled": "upload.queued"}},
 	{"Retry what has no clip", func(it *session.Item) error { return it.Retry(session.StepExtend, noon) }, nil},
 	{"Retry an unknown step", func(it *session.Item) error { return it.Retry("mix", noon) }, nil},
@@ -126,7 +132,7 @@ func TestRerunsUseNewGenerations(t *testing.T) {
 	if err := it.Take(take, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := it.Refuse("u", why); err != nil {
+	if err := it.Refuse("u", why, noon); err != nil {
 		t.Fatal(err)
 	}
 	if err := it.Retry(session.StepUpload, noon); err != nil || it.Generation != 2 {
@@ -149,7 +155,7 @@ func TestThirdDeathIsQuarantined(t *testing.T) {
 		if err := it.Take(session.Claim{Token: "t"}, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := it.Orphan(session.Failure{Code: fault.Unavailable, Reason: "worker w died"}); err != nil {
+		if err := it.Orphan(session.Failure{Code: fault.Unavailable, Reason: "worker w died"}, noon); err != nil {
 			t.Fatal(err)
 		}
 		if it.Label() != want || it.Deaths != n+1 {
@@ -164,11 +170,11 @@ func TestThirdDeathIsQuarantined(t *testing.T) {
 func TestStrayIsRecordedOnce(t *testing.T) {
 	it := in(session.Waiting)
 	for _, operation := range []string{"late", "late", "op1", ""} {
-		if err := it.Stray(operation, session.StepUpload, 0, 2); err != nil {
+		if err := it.Stray(session.Operation{ID: operation, Step: session.StepUpload}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := []session.Operation{{ID: "op1", Step: session.StepUpload, Credits: 2}, {ID: "late", Step: session.StepUpload, Credits: 2}}
+	want := []session.Operation{{ID: "op1", Step: session.StepUpload, Credits: 2}, {ID: "late", Step: session.StepUpload}}
 	if diff := cmp.Diff(want, it.Operations); diff != "" {
 		t.Errorf("operations (-want +got):\n%s", diff)
 	}
@@ -193,6 +199,7 @@ func TestNextNamesTheTask(t *testing.T) {
 	}{
 		{session.Queued, "audio:upload:ses_test.0:upload:0"},
 		{session.Waiting, "audio:poll:ses_test.0:upload:0"},
+		{session.Reconciling, "audio:reconcile:ses_test.0:upload:0"},
 		{session.Sending, ""},
 		{session.Running, ""},
 		{session.Held, ""},

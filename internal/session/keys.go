@@ -13,7 +13,7 @@ import (
 //	segue:open                zset  session id → created, ms; those that are owed work
 //	segue:workers             zset  worker id → last heartbeat, ms
 //	segue:key:<digest>        string  producer's key → session id
-//	segue:{<id>}              hash  spec, ready, sealed, canceled, remote, completions, settled
+//	segue:{<id>}              hash  spec, ready, sealed, canceled, remote, completions, settled, budget
 //	segue:{<id>}:items        hash  index → epoch|label|updated ms|JSON
 //	segue:{<id>}:counts       hash  label → number of items
 //	segue:{<id>}:results      hash  index → JSON of audioIds; ended items only

@@ -25,22 +25,25 @@ import (
 //	    provider did not surely refuse
 //	P2  every charge is on the item's record, or its item is held with the claim
 //	    that made it, or that request is still in flight at a living worker
+//	P1' a request that leaves again although nobody decided so was surely not
+//	    accepted before
 //	P3  a session completes exactly when every item has ended, and its results
 //	    are in input order
 func TestMachine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(rapid.IntRange(1, 4).Draw(t, "items"))
 		actions := map[string]func(*rapid.T){
-			"start":   w.start,
-			"stride":  w.stride,
-			"advance": w.advance,
-			"crash":   w.crash,
-			"answer":  w.answer,
-			"sweep":   w.sweep,
-			"decide":  w.decide,
-			"retry":   w.retry,
-			"cancel":  w.cancel,
-			"":        w.check,
+			"start":    w.start,
+			"stride":   w.stride,
+			"advance":  w.advance,
+			"crash":    w.crash,
+			"answer":   w.answer,
+			"sweep":    w.sweep,
+			"decide":   w.decide,
+			"evidence": w.evidence,
+			"retry":    w.retry,
+			"cancel":   w.cancel,
+			"":         w.check,
 		}
 		// A chain of three steps with retries takes longer than rapid's usual run.
 		for range 4 {
@@ -206,12 +209,14 @@ func (w *world) record(t *rapid.T, a *actor) {
 	case a.refused:
 		err = w.update(index, func(it *session.Item) error { return it.Release(a.token, why) })
 	case a.lost:
-		err = w.update(index, func(it *session.Item) error { return it.Doubt(a.token, why) })
+		err = w.update(index, func(it *session.Item) error { return it.Doubt(a.token, why, machineStart) })
 	default:
 		accepted := &provider.Accepted{OperationID: a.operation}
 		err = w.update(index, func(it *session.Item) error { return it.Accept(a.token, accepted, machineStart) })
 		if err != nil {
-			err = w.update(index, func(it *session.Item) error { return it.Stray(a.operation, step, generation, 1) })
+			err = w.update(index, func(it *session.Item) error {
+				return it.Stray(session.Operation{ID: a.operation, Step: step, Generation: generation, Credits: 1})
+			})
 		}
 	}
 	if err != nil && fault.CodeOf(err) != fault.Conflict {
@@ -269,7 +274,7 @@ func (w *world) sweep(t *rapid.T) {
 			if w.alive(it) {
 				return fault.New(fault.Pending, "sweep", nil)
 			}
-			return it.Orphan(session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: "died"})
+			return it.Orphan(session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: "died"}, machineStart)
 		case session.Queued:
 			if w.canceled && it.Step != session.StepFetch {
 				return it.Cancel()
@@ -284,8 +289,8 @@ func (w *world) sweep(t *rapid.T) {
 func (w *world) decide(t *rapid.T) {
 	index := rapid.IntRange(0, len(w.items)-1).Draw(t, "item")
 	it := &w.items[index]
-	if it.State != session.Held {
-		t.Skip("not held")
+	if !it.State.InDoubt() {
+		t.Skip("not in doubt")
 	}
 	generation, step := it.Generation, it.Step
 	billed := slices.IndexFunc(w.charges, func(c charge) bool {
@@ -296,9 +301,41 @@ func (w *world) decide(t *rapid.T) {
 		case billed >= 0 && rapid.Bool().Draw(t, "adopts"):
 			return it.Adopt(w.charges[billed].operation, machineStart)
 		case rapid.Bool().Draw(t, "abandons"):
-			return it.Abandon()
+			return it.Abandon(machineStart)
 		}
 		return it.Resubmit(machineStart)
+	})
+}
+
+// evidence looks for what became of a request in doubt: a callback, the provider's
+// lists, or nothing. That it was not accepted is believed only once it cannot leave
+// any more: no frozen worker holds it unsent, as the deadline of requests sees to.
+func (w *world) evidence(t *rapid.T) {
+	index := rapid.IntRange(0, len(w.items)-1).Draw(t, "item")
+	it := w.items[index]
+	if it.State != session.Reconciling {
+		t.Skip("nothing is looked for")
+	}
+	billed := slices.IndexFunc(w.charges, func(c charge) bool {
+		return c.index == index && c.step == it.Step && c.generation == it.Generation
+	})
+	unsent := func(a *actor) bool { return a.token == it.Claim.Token && a.phase == 1 }
+	may := slices.ContainsFunc(w.actors, unsent) || slices.ContainsFunc(w.orphans, unsent)
+	why := session.Failure{Code: fault.Timeout, Step: it.Step, Reason: "evidence"}
+	_ = w.update(index, func(it *session.Item) error {
+		switch rapid.IntRange(0, 3).Draw(t, "evidence") {
+		case 0:
+			return it.Hold(why)
+		case 1:
+			return it.Note(&why)
+		}
+		switch {
+		case billed >= 0:
+			return it.Adopt(w.charges[billed].operation, machineStart)
+		case !may:
+			return it.Refute(why, machineStart)
+		}
+		return it.Hold(why)
 	})
 }
 
@@ -379,14 +416,14 @@ func (w *world) drain(t *rapid.T) {
 func (w *world) push(t *rapid.T, index int) {
 	it := w.items[index]
 	switch {
-	case it.State == session.Held:
-		_ = w.update(index, func(it *session.Item) error { return it.Abandon() })
+	case it.State.InDoubt():
+		_ = w.update(index, func(it *session.Item) error { return it.Abandon(machineStart) })
 	case it.State == session.Sending || it.State == session.Running:
 		if w.alive(&it) {
 			return
 		}
 		_ = w.update(index, func(it *session.Item) error {
-			return it.Orphan(session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: "died"})
+			return it.Orphan(session.Failure{Code: fault.Unavailable, Step: it.Step, Reason: "died"}, machineStart)
 		})
 	case it.State == session.Queued && w.canceled && it.Step != session.StepFetch:
 		_ = w.update(index, func(it *session.Item) error { return it.Cancel() })

@@ -22,6 +22,8 @@ func Next(it *Item) (task tasks.Task, ok bool, err error) {
 		task, err = taskOf(it.Step, step)
 	case Waiting:
 		task, err = tasks.AudioPoll.New(tasks.Poll{Step: step})
+	case Reconciling:
+		task, err = tasks.AudioReconcile.New(tasks.Reconcile{Step: step})
 	case Sending, Running, Held, Succeeded, Failed, Canceled:
 		return tasks.Task{}, false, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,7 +14,7 @@ import (
 )
 
 // sessionFields are read whenever a session is, in this order.
-var sessionFields = []string{"spec", "ready", "sealed", "canceled", "remote", "completions", "settled"}
+var sessionFields = []string{"spec", "ready", "sealed", "canceled", "remote", "completions", "settled", "budget"}
 
 // decodeSession reads the values of sessionFields.
 func decodeSession(s *Session, values []any) error {
@@ -36,7 +37,11 @@ func decodeSession(s *Session, values []any) error {
 	if s.Completions, err = count(field[5]); err != nil {
 		return err
 	}
-	s.Settled, err = count(field[6])
+	if s.Settled, err = count(field[6]); err != nil || field[7] == "" {
+		return err
+	}
+	budget, err := strconv.ParseFloat(field[7], 64)
+	s.Budget = &budget
 	return err
 }
 
@@ -226,6 +231,51 @@ func (s *Store) Workers(ctx context.Context) (alive map[string]bool, err error) 
 func (s *Store) Open(ctx context.Context) ([]string, error) {
 	ids, err := s.rdb.ZRange(ctx, keyOpen, 0, -1).Result()
 	return ids, down("session.Open", err)
+}
+
+// Underway counts the paid requests of an account that are on the way or running at
+// the provider, in all sessions that are owed work.
+func (s *Store) Underway(ctx context.Context, provider, account string) (int, error) {
+	const op = "session.Underway"
+	open, err := s.Open(ctx)
+	if err != nil || len(open) == 0 {
+		return 0, err
+	}
+	specs := make([]*redis.SliceCmd, len(open))
+	counts := make([]*redis.MapStringStringCmd, len(open))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for n, id := range open {
+			specs[n] = p.HMGet(ctx, keySession(id), sessionFields...)
+			counts[n] = p.HGetAll(ctx, keyCounts(id))
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, down(op, err)
+	}
+	underway := 0
+	for n := range open {
+		if specs[n].Val()[0] == nil {
+			continue // listed, and never written
+		}
+		var session Session
+		if err := decodeSession(&session, specs[n].Val()); err != nil {
+			return 0, fault.New(fault.Malformed, op, err)
+		}
+		if session.Provider != provider || session.Account != account {
+			continue
+		}
+		for label, number := range counts[n].Val() {
+			if state := State(label[strings.IndexByte(label, '.')+1:]); state == Sending || state == Waiting {
+				many, err := strconv.Atoi(number)
+				if err != nil {
+					return 0, fault.New(fault.Malformed, op, err)
+				}
+				underway += many
+			}
+		}
+	}
+	return underway, nil
 }
 
 // Close takes a session off the list of those that are owed work.

@@ -37,6 +37,9 @@ type Spec struct {
 	// OnUnknown is what happens when the outcome of a paid request is unknown and
 	// no evidence settles it: "hold" (or empty) or "resubmit".
 	OnUnknown string `json:"onUnknown,omitempty"`
+	// Budget is the most credits that the session may spend; nil means no limit of
+	// its own. An operator may have changed it since: see [Store.SetBudget].
+	Budget *float64 `json:"budget,omitempty"`
 	// Archive is the directory or URL where results go; empty means the worker's
 	// configured archive.
 	Archive string `json:"archive,omitempty"`
@@ -123,7 +126,7 @@ func (s *Session) Tally() Tally {
 			if !s.Canceled.IsZero() && StepName(step) != StepFetch {
 				t.Canceled += n
 			}
-		case Sending, Running, Waiting:
+		case Sending, Running, Reconciling, Waiting:
 		}
 	}
 	t.Waiting = t.Total - t.Succeeded - t.Failed - t.Canceled - t.Held

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,11 +19,12 @@ import (
 // Store keeps sessions in Redis. It is safe for concurrent use. Its errors are
 // faults: not_found, conflict, canceled, invalid, or unavailable when Redis is.
 type Store struct {
-	rdb redis.UniversalClient
+	rdb      redis.UniversalClient
+	replicas atomic.Int32
 }
 
 // NewStore returns a store over a client that it does not own.
-func NewStore(rdb redis.UniversalClient) *Store { return &Store{rdb} }
+func NewStore(rdb redis.UniversalClient) *Store { return &Store{rdb: rdb} }
 
 // New is an item to be added. Its Key, when there is one, makes adding it twice
 // harmless.
@@ -163,6 +165,11 @@ func (s *Store) ending(ctx context.Context, op string, script *redis.Script, id 
 	return strconv.Atoi(text(answer[1]))
 }
 
+// SetBudget changes what a session may spend.
+func (s *Store) SetBudget(ctx context.Context, id string, credits float64) error {
+	return down("session.SetBudget", s.rdb.HSet(ctx, keySession(id), "budget", strconv.FormatFloat(credits, 'f', -1, 64)).Err())
+}
+
 // Reopen lets the items of a canceled session be claimed again.
 func (s *Store) Reopen(ctx context.Context, spec *Spec) error {
 	const op = "session.Reopen"
@@ -217,17 +224,64 @@ type Written struct {
 // when the sweep should look at it; an ended or held item is never looked at.
 // A lost race is a conflict: load again and decide again.
 func (s *Store) Write(ctx context.Context, it *Item, look time.Duration) (Written, error) {
-	return s.write(ctx, it, look, false)
+	return s.write(ctx, s.rdb, it, look, false)
 }
 
 // WriteClaim is Write for a transition that claims a step. It is refused with
-// canceled when the session was canceled before it.
+// canceled when the session was canceled before it. A claim to a paid step is
+// confirmed by as many replicas as [Store.Replicate] demands: unavailable with
+// [ErrUnconfirmed] means that it was written, and that too few have it.
 func (s *Store) WriteClaim(ctx context.Context, it *Item, look time.Duration) error {
-	_, err := s.write(ctx, it, look, true)
-	return err
+	replicas := int(s.replicas.Load())
+	if it.State != Sending || replicas == 0 {
+		_, err := s.write(ctx, s.rdb, it, look, true)
+		return err
+	}
+	conn, err := s.connOf(ctx, it.Session)
+	if err != nil {
+		return down("session.WriteClaim", err)
+	}
+	defer func() { _ = conn.Close() }() // it goes back to its pool
+	if _, err := s.write(ctx, conn, it, look, true); err != nil {
+		return err
+	}
+	confirmed, err := conn.Wait(ctx, replicas, replicaPatience).Result()
+	switch {
+	case err != nil:
+		return down("session.WriteClaim", fmt.Errorf("%w: %w", ErrUnconfirmed, err))
+	case int(confirmed) < replicas:
+		return down("session.WriteClaim", fmt.Errorf("%w: %d of %d replicas have it after %s", ErrUnconfirmed, confirmed, replicas, replicaPatience))
+	}
+	return nil
 }
 
-func (s *Store) write(ctx context.Context, it *Item, look time.Duration, claim bool) (Written, error) {
+// ErrUnconfirmed says that an intent is in Redis, and might be forgotten when a
+// replica takes over.
+var ErrUnconfirmed = errors.New("the intent is not confirmed")
+
+// replicaPatience is how long replicas may take to confirm an intent.
+const replicaPatience = time.Second
+
+// Replicate sets how many replicas must have an intent before its request leaves.
+func (s *Store) Replicate(replicas int) { s.replicas.Store(int32(min(max(replicas, 0), 100))) } //nolint:gosec // bounded
+
+// connOf is one connection to the node that holds a session: WAIT speaks of the
+// writes of its own connection.
+func (s *Store) connOf(ctx context.Context, id string) (*redis.Conn, error) {
+	switch client := s.rdb.(type) {
+	case *redis.Client:
+		return client.Conn(), nil
+	case *redis.ClusterClient:
+		node, err := client.MasterForKey(ctx, keySession(id))
+		if err != nil {
+			return nil, err
+		}
+		return node.Conn(), nil
+	}
+	return nil, fmt.Errorf("a %T cannot wait for replicas", s.rdb)
+}
+
+func (s *Store) write(ctx context.Context, rdb redis.Scripter, it *Item, look time.Duration, claim bool) (Written, error) {
 	const op = "session.Write"
 	body, err := encode(it)
 	if err != nil {
@@ -242,7 +296,7 @@ func (s *Store) write(ctx context.Context, it *Item, look time.Duration, claim b
 			return Written{}, fault.New(fault.Internal, op, err)
 		}
 	}
-	answer, err := writeScript.Run(ctx, s.rdb, keysOf(it.Session), it.Index, it.Epoch, it.Label(), body, due, result, flag(claim)).Slice()
+	answer, err := writeScript.Run(ctx, rdb, keysOf(it.Session), it.Index, it.Epoch, it.Label(), body, due, result, flag(claim)).Slice()
 	if err != nil {
 		return Written{}, down(op, err)
 	}

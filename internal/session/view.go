@@ -14,6 +14,8 @@ type View struct {
 	AudioIDs     []string   `json:"audioIds"`
 	CreditsSpent float64    `json:"creditsSpent"`
 	Items        []ItemView `json:"items"`
+	// Committed is what budgets count: what was spent, and what may have been.
+	Committed float64 `json:"-"`
 }
 
 // ItemView is one item of a View.
@@ -30,6 +32,7 @@ type ItemView struct {
 	AudioIDs        []string     `json:"audioIds"`
 	Tracks          []TrackView  `json:"tracks"`
 	Credits         float64      `json:"credits"`
+	CreditsInDoubt  float64      `json:"creditsInDoubt,omitempty"`
 	Error           *FailureView `json:"error"`
 }
 
@@ -63,6 +66,7 @@ func (s *Store) View(ctx context.Context, id string) (*View, error) {
 		view.Items = append(view.Items, item)
 		view.AudioIDs = append(view.AudioIDs, item.AudioIDs...)
 		view.CreditsSpent += item.Credits
+		view.Committed += it.Committed()
 		return nil
 	})
 	return view, err
@@ -86,11 +90,16 @@ func (it *Item) View() ItemView {
 	if view.AudioIDs == nil {
 		view.AudioIDs = []string{}
 	}
+	if it.State.InDoubt() {
+		view.CreditsInDoubt = it.Claim.Credits
+	}
 	if it.Clip != nil {
 		view.ClipID = it.Clip.ID
 	}
 	for _, op := range it.Operations {
-		view.OperationIDs = append(view.OperationIDs, op.ID)
+		if op.ID != "" {
+			view.OperationIDs = append(view.OperationIDs, op.ID)
+		}
 	}
 	for _, t := range it.Tracks {
 		view.Tracks = append(view.Tracks, TrackView{t.AudioID, t.AudioURL, t.DurationSeconds, t.Title, t.File})

@@ -4,6 +4,7 @@ package workertest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -75,7 +76,7 @@ func (w *Worker) Fail(id string, index int, code fault.Code, reason, charge stri
 	w.t.Helper()
 	w.claim(id, index, true, 0)
 	w.move(id, index, func(k *session.Work) error {
-		return k.Item.Refuse("token", session.Failure{Code: code, Step: k.Item.Step, Reason: reason, Charge: charge})
+		return k.Item.Refuse("token", session.Failure{Code: code, Step: k.Item.Step, Reason: reason, Charge: charge}, k.Now)
 	})
 }
 
@@ -84,7 +85,8 @@ func (w *Worker) Hold(id string, index int, reason string) {
 	w.t.Helper()
 	w.claim(id, index, true, 0)
 	w.move(id, index, func(k *session.Work) error {
-		return k.Item.Doubt("token", session.Failure{Code: fault.Timeout, Step: k.Item.Step, Reason: reason, Charge: "unknown"})
+		why := session.Failure{Code: fault.Timeout, Step: k.Item.Step, Reason: reason, Charge: "unknown"}
+		return errors.Join(k.Item.Doubt("token", why, k.Now), k.Item.Hold(why))
 	})
 }
 

@@ -1,0 +1,247 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/segue-audio/segue/internal/account"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+const (
+	// reservedFor is how long a reservation without a claim is surely kept: the sweep
+	// looks at it after 30 s.
+	reservedFor = 10 * time.Second
+	// underwayLook and heldLook are when the sweep looks again at a reservation whose
+	// request is on the way, or in doubt.
+	underwayLook = 30 * time.Second
+	heldLook     = 5 * time.Minute
+	// parked is how long an item waits for credits before it asks again.
+	parked = 30 * time.Second
+	// balanceEvery is how often the balance of an account without credits is asked for.
+	balanceEvery = 15 * time.Second
+	// readingEvery is how often, at most, a balance is read for the comparison after
+	// a lost answer.
+	readingEvery = 5 * time.Second
+)
+
+// accountOf names a session's account as the ledger does.
+func accountOf(spec *session.Session) ledger.Account {
+	return ledger.Account{Provider: spec.Provider, Name: spec.Account}
+}
+
+// entryOf names the request of an item's current step.
+func entryOf(it *session.Item) ledger.Entry {
+	return ledger.Entry{Session: it.Session, Index: it.Index, Step: string(it.Step), Generation: it.Generation}
+}
+
+// reserve sets the request's credits aside, within every budget. It is idempotent.
+func (h *Handlers) reserve(ctx context.Context, j *job, r request) error {
+	if !r.paid || r.credits <= 0 {
+		return nil
+	}
+	reserved, err := h.Ledger.Reserve(ctx, ledger.Reservation{
+		Account: accountOf(&j.Session), Entry: entryOf(&j.Item), Credits: r.credits, Limits: limits(&j.Session, j.account),
+	})
+	if err != nil {
+		return err
+	}
+	if reserved.Quiet {
+		h.readBefore(ctx, j, reserved.Moves)
+	}
+	return nil
+}
+
+// limits are the budgets that a session's requests must fit into.
+func limits(s *session.Session, acc *account.Account) []ledger.Limit {
+	var all []ledger.Limit
+	if acc.Budget != nil {
+		all = append(all, ledger.Limit{Scope: ledger.ScopeAccount, Credits: *acc.Budget})
+	}
+	if acc.DailyBudget != nil {
+		all = append(all, ledger.Limit{Scope: ledger.ScopeDay, Credits: *acc.DailyBudget})
+	}
+	if s.Budget != nil {
+		all = append(all, ledger.Limit{Scope: ledger.ScopeSession, Key: s.ID, Credits: *s.Budget})
+	}
+	return all
+}
+
+// unaffordable deals with a request whose credits could not be set aside: a session
+// that has used up its own budget ends there, everything else waits for credits.
+func (h *Handlers) unaffordable(ctx context.Context, j *job, cause error) error {
+	over, limited := errors.AsType[*ledger.OverBudget](cause)
+	why := failure(j.Item.Step, cause)
+	why.Charge = fault.ChargeNone.String()
+	switch {
+	case fault.CodeOf(cause) == fault.Conflict:
+		return wait(time.Second, cause) // it was charged already: this delivery is late
+	case limited && over.Scope == ledger.ScopeSession && over.Final:
+		return outcome(h.giveUp(ctx, j, why), final(cause))
+	case fault.CodeOf(cause) == fault.Exhausted:
+		pause := max(fault.RetryAfter(cause), parked)
+		return outcome(h.giveBack(ctx, j, why, pause), wait(pause, cause))
+	}
+	return h.postpone(ctx, j, cause)
+}
+
+// broke says that an account has no credits left.
+func broke(cause error) bool {
+	f, ok := errors.AsType[*fault.Error](cause)
+	return ok && f.Code == fault.Exhausted && f.Scope == fault.ScopeAccount && f.Charge == fault.ChargeNone
+}
+
+// park records that the account has run dry: from now on nothing of it is sent until
+// its balance says that there is credit again. The item waits for that.
+func (h *Handlers) park(ctx context.Context, j *job, r request, why session.Failure, cause error) error {
+	if err := h.Ledger.RunDry(ctx, accountOf(&j.Session), 2*parked, r.credits); err != nil {
+		h.Log.WarnContext(ctx, "account could not be marked as dry", slog.String("cause", err.Error()))
+	}
+	why.Reason = "parked until the account has credits again: " + why.Reason
+	return outcome(h.giveBack(ctx, j, why, parked), wait(parked, cause))
+}
+
+// account makes the ledger follow what a write changed about an item. If it cannot,
+// the sweep of open reservations and the session's settling put it right: the item
+// is the truth.
+func (h *Handlers) account(ctx context.Context, s *session.Session, before, after *session.Item) {
+	if err := h.Ledger.Follow(ctx, accountOf(s), before, after); err != nil {
+		h.Log.WarnContext(ctx, "ledger is behind", slog.String("item", after.ID()), slog.String("cause", err.Error()))
+	}
+}
+
+// sweepLedger looks after reservations whose worker left them, and asks whether dry
+// accounts have credits again.
+func (h *Handlers) sweepLedger(ctx context.Context) error {
+	accounts, err := h.Ledger.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, acc := range accounts {
+		stale, err := h.Ledger.Stale(ctx, acc, sweepBatch)
+		all = append(all, err)
+		for _, open := range stale {
+			all = append(all, h.sweepReservation(ctx, acc, open))
+		}
+	}
+	dry, err := h.Ledger.DryAccounts(ctx)
+	all = append(all, err)
+	for _, acc := range dry {
+		all = append(all, h.refill(ctx, acc))
+	}
+	return errors.Join(all...)
+}
+
+// sweepReservation makes a reservation follow its item.
+func (h *Handlers) sweepReservation(ctx context.Context, acc ledger.Account, open ledger.Open) error {
+	entry := open.Entry
+	work, err := h.Store.Load(ctx, entry.Session, entry.Index)
+	if fault.CodeOf(err) == fault.NotFound {
+		return h.Ledger.Lapse(ctx, acc, open)
+	}
+	if err != nil {
+		return err
+	}
+	standing, credits := work.Item.Standing(session.StepName(entry.Step), entry.Generation)
+	switch standing {
+	case session.Open:
+		look := underwayLook
+		if work.Item.State == session.Held {
+			look = heldLook
+		}
+		return h.Ledger.Keep(ctx, acc, entry, look)
+	case session.Charged:
+		return h.Ledger.Settle(ctx, acc, entry, credits)
+	case session.Refunded:
+		return errors.Join(h.Ledger.Settle(ctx, acc, entry, credits), h.Ledger.Refund(ctx, acc, entry, credits))
+	case session.Free:
+	}
+	return h.Ledger.Lapse(ctx, acc, open)
+}
+
+// refill asks, in turns with the other workers, whether a dry account has credits.
+func (h *Handlers) refill(ctx context.Context, name ledger.Account) error {
+	acc, err := h.Accounts.Get(name.Provider, name.Name)
+	if err != nil {
+		return nil //nolint:nilerr // another worker has its key
+	}
+	mine, err := h.Ledger.Turn(ctx, name, "refill", balanceEvery)
+	if err != nil || !mine {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	balance, err := acc.Driver.Credits(asking)
+	if err != nil {
+		h.Log.WarnContext(ctx, "balance of a dry account is not known", slog.String("account", name.String()), slog.String("cause", err.Error()))
+		return nil
+	}
+	reopened, err := h.Ledger.Refill(ctx, name, balance)
+	if reopened {
+		h.Log.InfoContext(ctx, "account has credits again", slog.String("account", name.String()), slog.Float64("credits", balance))
+	}
+	return err
+}
+
+// readings remembers when this process last read a balance.
+type readings struct {
+	mu   sync.Mutex
+	last map[ledger.Account]time.Time
+}
+
+func (r *readings) due(acc ledger.Account) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.last[acc]) < readingEvery {
+		return false
+	}
+	if r.last == nil {
+		r.last = map[ledger.Account]time.Time{}
+	}
+	r.last[acc] = time.Now()
+	return true
+}
+
+// readBefore reads the balance before a request leaves, while nothing else of the
+// account is under way: should its answer be lost, the balance may tell. The intent
+// carries it, so that it is surely older than the request. It is free, and a failure
+// of it changes nothing.
+func (h *Handlers) readBefore(ctx context.Context, j *job, moves int64) {
+	acc := accountOf(&j.Session)
+	if j.account.Info.Evidence.Balance <= 0 || !h.looked.due(acc) {
+		return
+	}
+	underway, err := h.Store.Underway(ctx, acc.Provider, acc.Name)
+	if err != nil || underway > 0 {
+		return
+	}
+	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	balance, err := j.account.Driver.Credits(asking)
+	if err != nil {
+		h.Log.DebugContext(ctx, "no balance to compare with", slog.String("account", acc.String()), slog.String("cause", err.Error()))
+		return
+	}
+	j.before = &session.Balance{Credits: balance, Moves: moves}
+}
+
+// quietSince gives the balance from before the job's request, when nothing but that
+// request has happened in the account since.
+func (h *Handlers) quietSince(ctx context.Context, j *job) (before float64, quiet bool, err error) {
+	if j.Item.Claim.Before == nil {
+		return 0, false, nil
+	}
+	acc := accountOf(&j.Session)
+	state, err := h.Ledger.State(ctx, acc)
+	if err != nil || state.Moves != j.Item.Claim.Before.Moves || state.Open != 1 {
+		return 0, false, err
+	}
+	underway, err := h.Store.Underway(ctx, acc.Provider, acc.Name)
+	return j.Item.Claim.Before.Credits, underway == 0, err
+}

@@ -1,0 +1,115 @@
+package session
+
+// Operation is something that was charged, or may have been, for an item.
+type Operation struct {
+	// ID is the provider's id of it; empty when it was charged and none is known.
+	ID         string   `json:"id,omitempty"`
+	Step       StepName `json:"step"`
+	Generation int      `json:"gen,omitempty"`
+	Credits    float64  `json:"credits,omitempty"`
+	// At is when it was accepted, in Unix milliseconds, by Redis's clock.
+	At int64 `json:"at,omitempty"`
+	// Refunded says that the provider gave the credits back.
+	Refunded bool `json:"refunded,omitempty"`
+	// Presumed says that nobody knows whether it was charged: somebody went on
+	// without knowing. Budgets count it, what was spent does not.
+	Presumed bool `json:"presumed,omitempty"`
+}
+
+// Standing is what has become of the credits of one paid request.
+type Standing uint8
+
+const (
+	// Free means that it costs nothing: it never left, was refused, or was refuted.
+	Free Standing = iota
+	// Open means that it may be under way, or is in doubt.
+	Open
+	// Charged means that it was accepted, or is presumed to have been.
+	Charged
+	// Refunded means that it was charged and given back.
+	Refunded
+)
+
+// Standing says what has become of the credits for a step in a generation. Whoever
+// keeps accounts asks it, and nothing else: the item is the truth, the ledger
+// follows.
+func (it *Item) Standing(step StepName, generation int) (Standing, float64) {
+	for _, op := range it.Operations {
+		if op.Step != step || op.Generation != generation {
+			continue
+		}
+		if op.Refunded {
+			return Refunded, op.Credits
+		}
+		return Charged, op.Credits
+	}
+	if it.Step == step && it.Generation == generation && (it.State == Sending || it.State.InDoubt()) {
+		return Open, it.Claim.Credits
+	}
+	return Free, 0
+}
+
+// Credits is what was spent on the item, as far as it is known.
+func (it *Item) Credits() float64 {
+	var sum float64
+	for _, op := range it.Operations {
+		if !op.Refunded && !op.Presumed {
+			sum += op.Credits
+		}
+	}
+	return sum
+}
+
+// Committed is what budgets count for the item: what was spent, and what is
+// presumed to have been.
+func (it *Item) Committed() float64 {
+	var sum float64
+	for _, op := range it.Operations {
+		if !op.Refunded {
+			sum += op.Credits
+		}
+	}
+	return sum
+}
+
+// Stray puts on record an operation that was accepted after its claim had been
+// given to somebody else: it was paid, so it is never forgotten.
+func (it *Item) Stray(op Operation) error {
+	if op.ID == "" && op.Credits == 0 {
+		return nil // a step that ended at once, and free: nothing was left behind
+	}
+	it.charge(op)
+	return nil
+}
+
+// charge puts an operation on record, once. What was only presumed about its
+// request is now known.
+func (it *Item) charge(op Operation) {
+	if op.ID == "" && op.Credits == 0 {
+		return
+	}
+	kept := make([]Operation, 0, len(it.Operations)+1) // never write into a slice that somebody else may hold
+	for _, known := range it.Operations {
+		same := known.Step == op.Step && known.Generation == op.Generation
+		switch {
+		case same && known.ID == op.ID:
+			return
+		case same && known.Presumed:
+			continue
+		}
+		kept = append(kept, known)
+	}
+	it.Operations = append(kept, op)
+}
+
+// refund records that the provider gave back what an operation cost.
+func (it *Item) refund(operation string) {
+	kept := make([]Operation, len(it.Operations))
+	copy(kept, it.Operations)
+	for n := range kept {
+		if kept[n].ID == operation {
+			kept[n].Refunded = true
+		}
+	}
+	it.Operations = kept
+}
