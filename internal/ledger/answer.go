@@ -60,9 +60,12 @@ func whole(list []any) ([]int64, error) {
 	return numbers, nil
 }
 
-// text reads one value of a script's answer, which is a string or an integer.
+// text reads one value of an answer, which is a string, an integer, or, where there
+// is nothing, zero.
 func text(v any) string {
 	switch v := v.(type) {
+	case nil:
+		return "0"
 	case string:
 		return v
 	case int64:

@@ -82,7 +82,7 @@ func (r *Reservation) args(op string) ([]any, error) {
 	args := make([]any, 0, 4+2*len(r.Limits))
 	args = append(args, r.Entry.Session, r.Entry.part(), amount, look.Milliseconds())
 	for _, limit := range r.Limits {
-		if err := limit.check(); err != nil {
+		if err := limit.check(r.Entry.Session); err != nil {
 			return nil, fault.New(fault.Invalid, op, err)
 		}
 		args = append(args, limit.field())

@@ -93,9 +93,9 @@ const (
 type Limit struct {
 	// Scope is one of the three above, or a name of the caller's own ("schedule").
 	Scope string
-	// Key tells apart what is in a scope of the caller's own. For the account, the
-	// entry's session and the day of the reservation (UTC, by Redis's clock) it is
-	// left empty.
+	// Key tells apart what is in a scope of the caller's own. The account, the entry's
+	// session and the day of the reservation (UTC, by Redis's clock) need none; the
+	// session's may be named all the same.
 	Key string
 	// Credits is what may be spent. Infinity limits nothing, and counts.
 	Credits float64
@@ -113,12 +113,13 @@ func (l Limit) own() bool {
 	return l.Scope == ScopeAccount || l.Scope == ScopeSession || l.Scope == ScopeDay
 }
 
-func (l Limit) check() error {
+// check refuses what is no scope of an entry of the session.
+func (l Limit) check(session string) error {
 	switch {
 	case !nameForm.MatchString(l.Scope):
 		return fmt.Errorf("%q is no scope", l.Scope)
-	case l.own() && l.Key != "":
-		return fmt.Errorf("a limit of the %s takes no key", l.Scope)
+	case l.own() && l.Key != "" && (l.Scope != ScopeSession || l.Key != session):
+		return fmt.Errorf("the entry's own %s is no %q", l.Scope, l.Key)
 	case !keyForm.MatchString(l.Key):
 		return fmt.Errorf("key %q of scope %s has a bar or a control character", l.Key, l.Scope)
 	}

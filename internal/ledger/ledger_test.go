@@ -369,10 +369,10 @@ func TestBudgetHoldsUnderConcurrency(t *testing.T) {
 						_, err := b.Reserve(t.Context(), reservation(index, 1, limit))
 						codes[n] = fault.CodeOf(err)
 					}
-					switch {
-					case codes == [2]fault.Code{"", ""}:
+					switch codes {
+					case [2]fault.Code{"", ""}:
 						admitted.Add(1)
-					case codes == [2]fault.Code{fault.Exhausted, fault.Exhausted}:
+					case [2]fault.Code{fault.Exhausted, fault.Exhausted}:
 						refused.Add(1)
 					default:
 						t.Errorf("Reserve() twice = %q, want the same twice: nothing was released", codes)
@@ -470,7 +470,8 @@ func TestInvalidArguments(t *testing.T) {
 		"more than all money":      b.Settle(ctx, main, entry(0), 1e10),
 		"an infinite price":        reserved(reservation(0, math.Inf(1))),
 		"a negative limit":         reserved(reservation(0, 1, ledger.Limit{Scope: "account", Credits: -1})),
-		"a session's limit's key":  reserved(reservation(0, 1, ledger.Limit{Scope: "session", Key: "ses_b", Credits: 1})),
+		"another session's limit":  reserved(reservation(0, 1, ledger.Limit{Scope: "session", Key: "ses_b", Credits: 1})),
+		"a day's limit's key":      reserved(reservation(0, 1, ledger.Limit{Scope: "day", Key: "2026-11-22", Credits: 1})),
 		"a limit without a scope":  reserved(reservation(0, 1, ledger.Limit{Key: "x", Credits: 1})),
 		"a key with a bar":         reserved(reservation(0, 1, ledger.Limit{Scope: "schedule", Key: "a|b", Credits: 1})),
 		"a day that is none":       func() error { _, err := b.Totals(ctx, main, "day", "yesterday"); return err }(),

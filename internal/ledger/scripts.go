@@ -25,8 +25,6 @@ var (
 	staleSource string
 	//go:embed lua/state.lua
 	stateSource string
-	//go:embed lua/totals.lua
-	totalsSource string
 	//go:embed lua/trueup.lua
 	trueUpSource string
 	//go:embed lua/reading.lua
@@ -47,7 +45,6 @@ var (
 	keepScript     = redis.NewScript(prelude + keepSource)
 	staleScript    = redis.NewScript(prelude + staleSource)
 	stateScript    = redis.NewScript(prelude + stateSource)
-	totalsScript   = redis.NewScript(prelude + totalsSource)
 	trueUpScript   = redis.NewScript(prelude + trueUpSource)
 	readingScript  = redis.NewScript(prelude + readingSource)
 	baselineScript = redis.NewScript(prelude + baselineSource)

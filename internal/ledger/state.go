@@ -96,9 +96,20 @@ func (b *Book) Totals(ctx context.Context, a Account, scope, key string) (Totals
 	if err != nil {
 		return Totals{}, fault.New(fault.Invalid, op, err)
 	}
-	v, err := run(ctx, b.rdb, op, totalsScript, keysOf(a), field)
+	if field == ScopeDay {
+		state, err := b.State(ctx, a)
+		if err != nil {
+			return Totals{}, err
+		}
+		return state.Today, nil
+	}
+	list, err := b.rdb.HMGet(ctx, keyBook(a), "spent/"+field, "reserved/"+field, "refunded/"+field).Result()
 	if err != nil {
-		return Totals{}, err
+		return Totals{}, down(op, err)
+	}
+	v, err := whole(list)
+	if err != nil {
+		return Totals{}, fault.New(fault.Malformed, op, err)
 	}
 	return totals(v), nil
 }
@@ -116,13 +127,14 @@ func fieldOf(scope, key string) (string, error) {
 		return scope + "/" + key, nil
 	}
 	limit := Limit{Scope: scope, Key: key}
-	return limit.field(), limit.check()
+	return limit.field(), limit.check("")
 }
 
 // TrueUp sets what a session spent to what its items say, if the books still say
 // was and nothing of the session is open, and corrects the account by as much. What
 // days and other scopes add up to stays as it was counted. It answers whether the
-// books say total now; repeating it changes nothing.
+// books say total now; repeating it changes nothing. Refunds that total takes into
+// account must have been recorded before: one that comes after it is counted again.
 func (b *Book) TrueUp(ctx context.Context, a Account, session string, was, total float64) (bool, error) {
 	const op = "ledger.TrueUp"
 	if err := checkAccount(op, a); err != nil {
