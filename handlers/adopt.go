@@ -43,7 +43,10 @@ func (h *Handlers) Adopt(ctx context.Context, report *session.Report, it *sessio
 	}
 	credits := acc.Info.Prices.Extend
 	if report.Step == session.StepUpload {
-		credits = acc.Info.Prices.Upload
+		credits = 0
+		if acc.Info.Uploads.Paid {
+			credits = acc.Info.Prices.Upload
+		}
 	}
 	return h.adopt(ctx, work, report, credits)
 }

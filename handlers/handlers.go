@@ -101,6 +101,8 @@ type job struct {
 	*session.Work
 	account *account.Account
 	token   string
+	// read is when, by this machine's clock, the state was read.
+	read time.Time
 	// began is when, by this machine's clock, the claim was about to be written.
 	began time.Time
 	// before is the account's balance before the request, where it may be evidence.
@@ -109,9 +111,14 @@ type job struct {
 	kind string
 }
 
+// now is Redis's clock as it must stand by now, without asking, to a tenth of a
+// second: what preparing and sending took is added to when the state was read.
+func (j *job) now() time.Time { return j.Now.Add(time.Since(j.read).Truncate(100 * time.Millisecond)) }
+
 // begin reads the state for a task. A nil job with a nil error means that there
 // is nothing to do for it any more.
 func (h *Handlers) begin(ctx context.Context, ref tasks.Step, want session.State) (*job, error) {
+	read := time.Now()
 	work, err := h.Store.Load(ctx, ref.Session, ref.Index)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
@@ -137,7 +144,7 @@ func (h *Handlers) begin(ctx context.Context, ref tasks.Step, want session.State
 		return nil, fault.New(fault.Unavailable, "handlers.begin",
 			fmt.Errorf("this worker cannot use account %s/%s: %s", work.Session.Provider, work.Session.Account, fault.Reason(err)))
 	}
-	return &job{Work: work, account: acc, kind: kindOf(work)}, nil
+	return &job{Work: work, account: acc, kind: kindOf(work), read: read}, nil
 }
 
 // reclaim decides about a step that somebody claimed: its worker lives and is in
@@ -287,39 +294,69 @@ var errDone = errors.New("nothing left to do")
 // that was paid for is not dropped because a worker is stopping or Redis blinks.
 // change is applied to the item as it is by then, again if need be.
 func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, change func(it *session.Item, now time.Time) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	h.at("before record")
-	before, next, written := j.Item, j.Item, session.Written{}
-	err := change(&next, j.Now)
-	if err == nil {
-		written, err = h.Store.Write(ctx, &next, look)
-	}
-	for pause := 50 * time.Millisecond; retryable(err) && ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
-		if fault.CodeOf(err) == fault.Unavailable {
+	giveUp := time.Now().Add(recordTimeout)
+	outcome, err := h.writeOnce(ctx, j, look, change)
+	for pause := 50 * time.Millisecond; retryable(err); pause = min(2*pause, 2*time.Second) {
+		if fault.CodeOf(err) != fault.Conflict {
 			sleep(ctx, pause)
 		}
-		var work *session.Work
-		work, written, err = h.Store.Update(ctx, j.Item.Session, j.Item.Index, look, func(w *session.Work) error {
-			before = w.Item
-			return change(&w.Item, w.Now)
-		})
-		if work != nil {
-			next = work.Item
-		}
-		if fault.CodeOf(err) == fault.Conflict {
+		// A process that was frozen for longer than that still tries once.
+		last := time.Now().After(giveUp)
+		outcome, err = h.writeAgain(ctx, j, look, change)
+		if last || fault.CodeOf(err) == fault.Conflict {
 			break // the item as it is by now does not allow it
 		}
 	}
 	if err != nil {
 		return err
 	}
-	j.Item = next
+	before := outcome.before
+	j.Item = outcome.after
 	h.at("recorded")
 	h.account(ctx, &j.Session, &before, &j.Item)
 	h.at("accounted")
 	// What follows is due shortly before the sweep would look for it.
-	return h.followAfter(ctx, &j.Item, written.Completion, max(0, look-soon))
+	return h.followAfter(ctx, &j.Item, outcome.completion, max(0, look-soon))
+}
+
+// recorded is what one write of an outcome changed.
+type recorded struct {
+	before, after session.Item
+	completion    int
+}
+
+// tryTimeout bounds one attempt to write an outcome.
+const tryTimeout = 10 * time.Second
+
+// writeOnce applies an outcome to the item as the job knows it.
+func (h *Handlers) writeOnce(ctx context.Context, j *job, look time.Duration, change func(*session.Item, time.Time) error) (recorded, error) {
+	r := recorded{before: j.Item, after: j.Item}
+	if err := change(&r.after, j.now()); err != nil {
+		return r, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	written, err := h.Store.Write(ctx, &r.after, look)
+	r.completion = written.Completion
+	return r, err
+}
+
+// writeAgain applies it to the item as it is in Redis.
+func (h *Handlers) writeAgain(ctx context.Context, j *job, look time.Duration, change func(*session.Item, time.Time) error) (recorded, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	var r recorded
+	work, written, err := h.Store.Update(ctx, j.Item.Session, j.Item.Index, look, func(w *session.Work) error {
+		r.before = w.Item
+		return change(&w.Item, w.Now)
+	})
+	if work != nil {
+		r.after = work.Item
+	}
+	r.completion = written.Completion
+	return r, err
 }
 
 func retryable(err error) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
 )
 
 // request is one provider request of a step: what it costs and how it is sent.
@@ -164,7 +165,12 @@ func (j *job) stagedInVain(cause error) bool {
 // without evidence.
 func (h *Handlers) doubt(ctx context.Context, j *job, why session.Failure, cause error) error {
 	token := j.token
-	err := h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Doubt(token, why, now) })
+	// When the request was surely over decides from when on evidence is believed.
+	over, err := h.Store.Now(context.WithoutCancel(ctx))
+	if err != nil {
+		over = j.Now.Add(tasks.AudioUpload.Policy.Timeout) // later than any request can end
+	}
+	err = h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error { return it.Doubt(token, why, over) })
 	return outcome(err, final(cause))
 }
 
