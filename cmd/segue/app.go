@@ -215,6 +215,7 @@ held, 130 interrupted.`,
 		a.statusCommand(), a.sessionsCommand(), a.itemsCommand(), a.resultsCommand(),
 		a.cancelCommand(), a.retryCommand(), a.resolveCommand(),
 		a.workerCommand(), a.serveCommand(), a.upCommand(), a.simCommand(),
+		a.certifyCommand(),
 		a.configCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	// cobra would add its completion command later, out of wrapArgs' sight; it keeps

@@ -52,6 +52,7 @@ was broken; the output says which.`,
 	f.IntVar(&c.InFlight, "in-flight", 48, "how many songs to keep on their way")
 	f.IntVar(&c.Accounts, "accounts", 8, "over how many of the provider's accounts to spread the sessions")
 	f.StringVar(&c.evidence, "evidence", string(certify.EvidenceAll), "all, or none: no callbacks, and neither lists nor the balance can be read")
+	f.DurationVar(&c.Horizon, "horizon", 15*time.Second, "how long to look for evidence before an item is held (0: as long as the driver says)")
 	f.BoolVar(&c.Mild, "faults", false, "let the provider fail too, as segue sim does by default")
 	f.DurationVar(&c.Latency, "latency", time.Second, "the longest that a paid request is on its way, and its answer")
 	f.Uint64Var(&c.Seed, "seed", 0, "seed of victims, moments, latencies and faults (0: a new one, printed)")

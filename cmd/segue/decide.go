@@ -74,7 +74,7 @@ Deciding the same a second time changes nothing.`,
 				return err
 			}
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error {
-				act := decision{verb: "resolve", detail: described(operation, clip, resubmit, abandon)}
+				act := decision{verb: "resolve", only: "only an item in doubt can be resolved", detail: described(operation, clip, resubmit, abandon)}
 				act.change = func(it *session.Item, now time.Time) error {
 					switch {
 					case resubmit:
@@ -209,11 +209,15 @@ func (a *app) retry(ctx context.Context, sys *system, ids []string, r retrying) 
 		if err != nil {
 			return err
 		}
+		which := ""
+		if len(ids) > 1 {
+			which = id + ": "
+		}
 		if len(found) == 0 {
-			fmt.Fprintf(a.stderr, "%s: nothing to retry: no item failed%s or was canceled\n", id, with(" with ", string(r.code)))
+			fmt.Fprintf(a.stderr, "%snothing to retry: no item failed%s or was canceled\n", which, with(" with ", string(r.code)))
 			continue
 		}
-		fmt.Fprintf(a.stderr, "%s: %s will run again and cost about %s credits on %s/%s\n", id, plural(len(found), "item"), number(price), current.Provider, current.Account)
+		fmt.Fprintf(a.stderr, "%s%s will run again and cost about %s credits on %s/%s\n", which, plural(len(found), "item"), number(price), current.Provider, current.Account)
 		items, all = append(items, found...), append(all, current)
 	}
 	if len(items) == 0 {
@@ -234,7 +238,7 @@ func (a *app) retry(ctx context.Context, sys *system, ids []string, r retrying) 
 			return err
 		}
 	}
-	act := decision{verb: "retry", detail: "from " + cmp.Or(string(r.step), "where it ended")}
+	act := decision{verb: "retry", only: "only an item that has failed or was canceled can be retried", detail: "from " + cmp.Or(string(r.step), "where it ended")}
 	act.change = func(it *session.Item, now time.Time) error { return it.Retry(r.step, now) }
 	return a.decide(ctx, sys, items, act)
 }
@@ -303,7 +307,9 @@ func (a *app) confirm() error {
 // decision is what an operator does to items.
 type decision struct {
 	verb, detail string
-	change       func(*session.Item, time.Time) error
+	// only says which items can be decided about so.
+	only   string
+	change func(*session.Item, time.Time) error
 }
 
 // decided is what became of one item.
@@ -368,7 +374,7 @@ func (s *system) apply(ctx context.Context, ref session.Ref, act decision) (*ses
 	work, written, err := s.store.Update(ctx, ref.Session, ref.Index, look, func(w *session.Work) error {
 		before = w.Item
 		if err := act.change(&w.Item, w.Now); fault.CodeOf(err) == fault.Conflict {
-			return fault.New(fault.Conflict, "segue."+act.verb, fmt.Errorf("%s is %s: there is nothing to %s", w.Item.ID(), standing(&before), act.verb))
+			return fault.New(fault.Conflict, "segue."+act.verb, fmt.Errorf("%s is %s; %s", w.Item.ID(), standing(&before), act.only))
 		} else if err != nil {
 			return err
 		}

@@ -359,13 +359,17 @@ func (e *examination) publicURL() doctor.PublicURL {
 
 // disk is where files are kept.
 func (e *examination) disk() doctor.Disk {
+	where := e.cfg.Archive.URL
 	about := doctor.Disk{State: e.cfg.StateDir}
-	where, err := url.Parse(e.cfg.Archive.URL)
-	if err == nil && where.Scheme == "file" {
-		about.Archive = filepath.FromSlash(where.Path)
-		return about
+	u, err := url.Parse(where)
+	switch {
+	case !strings.Contains(where, "://"):
+		about.Archive = where
+	case err == nil && u.Scheme == "file":
+		about.Archive = filepath.FromSlash(u.Path)
+	default:
+		about.Elsewhere = where
+		_, about.Unusable = archive.Open(where, archive.Options{HTTP: e.calls, Probe: probeKept, Log: e.log})
 	}
-	about.Elsewhere = e.cfg.Archive.URL
-	_, about.Unusable = archive.Open(e.cfg.Archive.URL, archive.Options{HTTP: e.calls, Probe: probeKept, Log: e.log})
 	return about
 }

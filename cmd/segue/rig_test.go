@@ -210,6 +210,8 @@ func valueOf(ctx context.Context, rdb *redis.Client, key string) (any, error) {
 		return rdb.SMembers(ctx, key).Result()
 	case "zset":
 		return rdb.ZRangeWithScores(ctx, key, 0, -1).Result()
+	case "stream":
+		return rdb.XRange(ctx, key, "-", "+").Result()
 	case "none":
 		return "expired meanwhile", nil
 	}

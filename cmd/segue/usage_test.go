@@ -85,7 +85,7 @@ func TestUsageErrorsSayWhatIsWanted(t *testing.T) {
 		"resolve":                             {`^segue: segue resolve needs an item id`},
 		"resolve a.mp3 --abandon":             {`^segue: "a.mp3" is no item id; `},
 		"resolve " + noSession + " --abandon": {`is no item id; it is a session id, a dot, and an index$`, `^try:   segue resolve --help$`},
-		"resolve " + noSession + ".0":         {`exactly one of --operation ID, --resubmit and --abandon \(0 given\)$`},
+		"resolve " + noSession + ".0":         {`exactly one of --operation ID, --clip ID, --resubmit and --abandon \(0 given\)$`},
 		"resolve " + noSession + ".0 --abandon --resubmit": {`\(2 given\)$`},
 		"resolve " + noSession + ".0 --operation=":         {`\(0 given\)$`},
 		"retry " + noSession + " --step mastering":         {`--step is "mastering"; it is upload, extend or fetch$`},
