@@ -46,6 +46,9 @@ type Options struct {
 	// Provider is one of the simulator's.
 	Provider string
 	Evidence Evidence
+	// Horizon is how long Segue looks for evidence before it holds an item; 0 is as
+	// long as its drivers say.
+	Horizon time.Duration
 	// Mild lets the provider fail as `segue sim` does by default: lost answers, limits,
 	// failed operations. Otherwise only the kills disturb.
 	Mild bool

@@ -17,7 +17,8 @@ type Truth struct {
 	Paid map[string]string
 	// Charges is the provider's charge log.
 	Charges []simulator.Charge
-	// Made are the clips that came of an operation, in the provider's order.
+	// Made are the clips that came of an operation, in the provider's order. Operations
+	// that nobody need know about may be missing.
 	Made map[string][]string
 }
 
@@ -56,8 +57,10 @@ type Item struct {
 	// Step is the one that it is at.
 	Step   string
 	Reason string
-	// Operations are all provider operations on its record.
+	// Operations are all provider operations on its record, Clips all clips: evidence
+	// may have named a charge's clip and not its operation.
 	Operations []string
+	Clips      []string
 }
 
 func (it *Item) ended() bool {
@@ -67,6 +70,12 @@ func (it *Item) ended() bool {
 // open says that the system itself says that it does not know what became of the
 // item's paid request.
 func (it *Item) open() bool { return it.State == "held" || it.State == "reconciling" }
+
+// has says that a charge is on the item's record: its operation, or what was made.
+func (it *Item) has(operation string, made []string) bool {
+	return slices.Contains(it.Operations, operation) ||
+		slices.ContainsFunc(made, func(clip string) bool { return slices.Contains(it.Clips, clip) })
+}
 
 // Held is an item that was left to a person, with what the provider's log says.
 type Held struct {
@@ -261,7 +270,7 @@ func (j *judge) item(it *Item, song Song) {
 	}
 	for step, endpoint := range j.Paid {
 		charged := j.charges[job{song.SHA256, endpoint}]
-		linked := slices.ContainsFunc(charged, func(operation string) bool { return slices.Contains(it.Operations, operation) })
+		linked := slices.ContainsFunc(charged, func(operation string) bool { return it.has(operation, j.Made[operation]) })
 		if len(charged) > 0 && !linked && (!it.open() || it.Step != step) {
 			j.out.Lost++
 			j.breach(nothingLost, "item %s is %s at %s, and its %s was charged as operation %s, which is on no record", it.ID, it.State, it.Step, step, charged[0])
@@ -273,7 +282,7 @@ func (j *judge) item(it *Item, song Song) {
 func (j *judge) held(it *Item, song Song) {
 	h := Held{Item: it.ID, Step: it.Step, Reason: it.Reason}
 	for _, operation := range j.charges[job{song.SHA256, j.Paid[it.Step]}] {
-		if !slices.Contains(it.Operations, operation) {
+		if !it.has(operation, j.Made[operation]) {
 			h.Charged, h.Operation = true, operation
 		}
 	}

@@ -34,7 +34,9 @@ type Segue struct {
 	store  *session.Store
 
 	mu      sync.Mutex
-	open    []string // sessions that are not known to be over
+	open    []string        // sessions that are not known to be over
+	loads   map[string]Load // what was on its way in them when they were last looked at
+	looks   int
 	all     []string
 	workers map[int]string         // their names in claims
 	settled map[string][]time.Time // sessions, by the log
@@ -45,7 +47,7 @@ func (s *Segue) Name() string { return "segue" }
 
 // Start runs segue serve, which holds staged files and takes callbacks.
 func (s *Segue) Start(ctx context.Context, r *Rig) error {
-	s.rig, s.workers, s.settled = r, map[int]string{}, map[string][]time.Time{}
+	s.rig, s.workers, s.settled, s.loads = r, map[int]string{}, map[string][]time.Time{}, map[string]Load{}
 	s.store = session.NewStore(r.Redis)
 	s.client = enqueue.NewFromRedis(r.Redis)
 	if err := os.WriteFile(filepath.Join(r.Options.Dir, "segue.yaml"), s.config(), 0o600); err != nil {
@@ -85,10 +87,11 @@ archive: {url: archive}
 security: {allow_private_hosts: [%q]}
 providers:
   %s:
-    base_url: %s/%[3]s
+    base_url: %s
     poll: {min: 200ms, max: 2s}
-    accounts: {%[5]s}%[6]s
-`, s.rig.RedisURL, strings.TrimPrefix(provider, "http://"), o.Provider, gate, strings.Join(accounts, ", "), own)
+    evidence: {horizon: %s}
+    accounts: {%s}%s
+`, s.rig.RedisURL, strings.TrimPrefix(provider, "http://"), o.Provider, gate+"/"+o.Provider, o.Horizon, strings.Join(accounts, ", "), own)
 }
 
 // command is a command of segue, which reaches the provider as worker n.
@@ -150,45 +153,76 @@ func (s *Segue) Submit(ctx context.Context, batch Batch) (string, error) {
 	return submitted.SessionID, nil
 }
 
-// notOver are the sessions to look at.
-func (s *Segue) notOver() []string {
+// notOver are the sessions to look at: where nothing was moving only when all are
+// asked for.
+func (s *Segue) notOver(all bool) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.open)
+	return slices.DeleteFunc(slices.Clone(s.open), func(id string) bool {
+		load, known := s.loads[id]
+		return !all && known && load.Moving == 0 && load.Doubtful+load.Held > 0
+	})
 }
+
+// seldom is how many looks at what moves come to one look at what does not: there may
+// be hundreds of sessions in which one song waits for evidence or a person.
+const seldom = 20
 
 // Load counts the items of every session that is not over.
 func (s *Segue) Load(ctx context.Context) (Load, error) {
+	s.mu.Lock()
+	s.looks++
+	all := s.looks%seldom == 0
+	s.mu.Unlock()
+	load, err := s.look(ctx, all)
+	if err == nil && !all && load.Open == 0 {
+		return s.look(ctx, true)
+	}
+	return load, err
+}
+
+func (s *Segue) look(ctx context.Context, all bool) (Load, error) {
 	var load Load
-	over := map[string]bool{}
-	for _, id := range s.notOver() {
+	for _, id := range s.notOver(all) {
 		current, err := s.store.Session(ctx, id)
 		if err != nil {
 			return load, err
 		}
-		for label, n := range current.Counts {
-			switch state := session.State(label[strings.LastIndexByte(label, '.')+1:]); {
-			case state == session.Held:
-				load.Held += n
-			case state == reconciling:
-				load.Doubtful += n
-			case !state.Ended():
-				load.Moving += n
-			}
+		one := loadOf(current)
+		s.mu.Lock()
+		s.loads[id] = one
+		if current.Status().Over() && one.Open == 0 && one.Held == 0 {
+			delete(s.loads, id)
+			s.open = slices.DeleteFunc(s.open, func(other string) bool { return other == id })
 		}
-		settled := current.Completions > 0 && current.Completions == current.Settled
-		switch {
-		case current.Status() == session.StatusHeld:
-		case current.Status().Over() && settled:
-			over[id] = true
-		default:
-			load.Open++
-		}
+		s.mu.Unlock()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open = slices.DeleteFunc(s.open, func(id string) bool { return over[id] })
+	for _, one := range s.loads {
+		load.Moving, load.Doubtful, load.Held, load.Open = load.Moving+one.Moving, load.Doubtful+one.Doubtful, load.Held+one.Held, load.Open+one.Open
+	}
 	return load, nil
+}
+
+// loadOf counts the items of one session.
+func loadOf(current *session.Session) Load {
+	var load Load
+	for label, n := range current.Counts {
+		switch state := session.State(label[strings.LastIndexByte(label, '.')+1:]); {
+		case state == session.Held:
+			load.Held += n
+		case state == session.Reconciling:
+			load.Doubtful += n
+		case !state.Ended():
+			load.Moving += n
+		}
+	}
+	settled := current.Completions > 0 && current.Completions == current.Settled
+	if status := current.Status(); status != session.StatusHeld && !(status.Over() && settled) {
+		load.Open = 1
+	}
+	return load
 }
 
 // grip is a claim of a dead worker.
@@ -207,7 +241,7 @@ func (s *Segue) InHand(ctx context.Context, n int) ([]Grip, error) {
 	name := s.workers[n]
 	s.mu.Unlock()
 	var grips []Grip
-	for _, id := range s.notOver() {
+	for _, id := range s.notOver(false) {
 		err := s.store.Each(ctx, id, 0, 0, func(it *session.Item) error {
 			claimed := it.State == session.Sending || it.State == session.Running
 			if claimed && it.Claim != nil && it.Claim.Worker == name {
@@ -238,7 +272,7 @@ func (s *Segue) Look(ctx context.Context, g Grip) (Sight, error) {
 	}
 	sight := Sight{Moved: it.Updated}
 	switch {
-	case it.State == reconciling, it.State == session.Held:
+	case it.State.InDoubt():
 		return sight, nil // a callback may still settle it
 	case it.Step == held.step && it.Generation > held.generation:
 		sight.How = NotAccepted
@@ -248,9 +282,6 @@ func (s *Segue) Look(ctx context.Context, g Grip) (Sight, error) {
 	sight.Settled = it.Updated
 	return sight, nil
 }
-
-// reconciling is the state in which evidence is looked for.
-const reconciling session.State = "reconciling"
 
 // Sessions reads every session, and the report that was written when it was settled.
 func (s *Segue) Sessions(ctx context.Context) ([]Session, error) {
@@ -287,6 +318,9 @@ func (s *Segue) session(ctx context.Context, id string) (Session, error) {
 	out := Session{ID: id, AudioIDs: status.AudioIDs, Settled: max(current.Completions, current.Settled), Effects: effects, Told: told}
 	for _, it := range status.Items {
 		item := Item{ID: it.ItemID, State: it.Status, Step: it.Step, Operations: it.OperationIDs}
+		if it.ClipID != "" {
+			item.Clips = []string{it.ClipID}
+		}
 		if it.Error != nil {
 			item.Reason = it.Error.Reason
 		}

@@ -3,6 +3,7 @@ package certify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -61,7 +62,8 @@ func (r *run) awaitBooks(ctx context.Context) error {
 	}
 }
 
-// clips asks the provider what came of every song that is said to have succeeded.
+// clips asks the provider what came of every operation that the judgement may depend
+// on: the one that a song's audioIds are of, and those whose number is on no record.
 func (r *run) clips(ctx context.Context, t *Truth, sessions []Session) (map[string][]string, error) {
 	if r.made == nil {
 		r.made = map[string][]string{}
@@ -75,19 +77,27 @@ func (r *run) clips(ctx context.Context, t *Truth, sessions []Session) (map[stri
 		s := &sessions[n]
 		batch := t.Batches[s.ID]
 		for i := range min(len(s.Items), len(batch.Songs)) {
-			operation := operations[job{batch.Songs[i].SHA256, t.Paid[batch.Last]}]
-			if s.Items[i].State != "succeeded" || operation == "" {
-				continue
+			for step, endpoint := range t.Paid {
+				operation := operations[job{batch.Songs[i].SHA256, endpoint}]
+				last := step == batch.Last && s.Items[i].State == "succeeded"
+				if operation == "" || (!last && slices.Contains(s.Items[i].Operations, operation)) {
+					continue
+				}
+				if err := r.ask(ctx, batch.Account, operation); err != nil {
+					return nil, err
+				}
 			}
-			if _, known := r.made[operation]; known {
-				continue
-			}
-			ids, err := r.book.made(ctx, r.Key(batch.Account), operation)
-			if err != nil {
-				return nil, err
-			}
-			r.made[operation] = ids
 		}
 	}
 	return r.made, nil
+}
+
+// ask asks about one operation, once.
+func (r *run) ask(ctx context.Context, account, operation string) error {
+	if len(r.made[operation]) > 0 {
+		return nil
+	}
+	ids, err := r.book.made(ctx, r.Key(account), operation)
+	r.made[operation] = ids
+	return err
 }
