@@ -82,8 +82,8 @@ func (it *Item) Stray(op Operation) error {
 	return nil
 }
 
-// charge puts an operation on record, once. What was only presumed about its
-// request is now known.
+// charge puts an operation on record, once. A step has one charge in a generation:
+// what was presumed about it, or known without a name, gives way to what is known.
 func (it *Item) charge(op Operation) {
 	if op.ID == "" && op.Credits == 0 {
 		return
@@ -92,9 +92,9 @@ func (it *Item) charge(op Operation) {
 	for _, known := range it.Operations {
 		same := known.Step == op.Step && known.Generation == op.Generation
 		switch {
-		case same && known.ID == op.ID:
+		case same && known.ID == op.ID && known.Presumed == op.Presumed, same && op.ID == "" && !known.Presumed:
 			return
-		case same && known.Presumed:
+		case same && (known.Presumed || known.ID == ""):
 			continue
 		}
 		kept = append(kept, known)

@@ -226,3 +226,34 @@ func TestItemIDs(t *testing.T) {
 		t.Errorf("ParseItemID = %q, %d, %v", s, index, ok)
 	}
 }
+
+// TestOneChargePerGeneration: whatever order the news of one request comes in, it
+// counts once, and by its name if it has one.
+func TestOneChargePerGeneration(t *testing.T) {
+	presumed := session.Operation{Step: session.StepExtend, Credits: 12, Presumed: true}
+	nameless := session.Operation{Step: session.StepExtend, Credits: 12}
+	named := session.Operation{ID: "op", Step: session.StepExtend, Credits: 12}
+	cases := map[string]struct {
+		news []session.Operation
+		want []session.Operation
+	}{
+		"a name after a guess":       {[]session.Operation{presumed, named}, []session.Operation{named}},
+		"a name after a clip":        {[]session.Operation{nameless, named}, []session.Operation{named}},
+		"a clip after a name":        {[]session.Operation{named, nameless}, []session.Operation{named}},
+		"a guess after a name":       {[]session.Operation{named, presumed}, []session.Operation{named}},
+		"certainty after a guess":    {[]session.Operation{presumed, nameless}, []session.Operation{nameless}},
+		"the same guess again":       {[]session.Operation{presumed, presumed}, []session.Operation{presumed}},
+		"another generation's guess": {[]session.Operation{named, {Step: session.StepExtend, Generation: 1, Credits: 12, Presumed: true}}, []session.Operation{named, {Step: session.StepExtend, Generation: 1, Credits: 12, Presumed: true}}},
+	}
+	for name, c := range cases {
+		it := in(session.Queued)
+		for _, op := range c.news {
+			if err := it.Stray(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(c.want, it.Operations); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
