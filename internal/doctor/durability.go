@@ -90,7 +90,7 @@ type settings struct {
 // Redis that does not answer.
 func readSettings(ctx context.Context, rdb redis.Cmdable) (settings, error) {
 	s := settings{values: map[string]string{}}
-	for _, name := range []string{setAppendOnly, setFsync, setOnRewrite, setPolicy, setSave, setStopWrites, setMinReplicas} {
+	for _, name := range []string{setAppendOnly, setFsync, setOnRewrite, setPolicy, setSave, setRefuse, setMinReplicas} {
 		found, err := rdb.ConfigGet(ctx, name).Result()
 		if refused := redis.Error(nil); errors.As(err, &refused) {
 			s.refused = refused

@@ -71,8 +71,8 @@ func captured(t *testing.T, name string, changed map[string]string) info {
 
 func TestWhatInfoSays(t *testing.T) {
 	const master, replica = "info-7.0-master.txt", "info-7.0-replica.txt"
-	plain := settings{values: map[string]string{setMinReplicas: "1", setSave: "3600 1", setStopWrites: "yes"}}
-	loose := settings{values: map[string]string{setMinReplicas: "0", setSave: "", setStopWrites: "yes"}}
+	plain := settings{values: map[string]string{setMinReplicas: "1", setSave: "3600 1", setRefuse: "yes"}}
+	loose := settings{values: map[string]string{setMinReplicas: "0", setSave: "", setRefuse: "yes"}}
 	dumb := settings{refused: errors.New("NOPERM")}
 	// min_slaves_good_slaves is there while the setting is not zero.
 	good := map[string]string{"min_slaves_good_slaves": "1"}
@@ -210,7 +210,7 @@ func TestDurabilityAndStakes(t *testing.T) {
 		values[name] = value
 		return settings{values: values}
 	}
-	const real, vouched, simulated = 0, 1, 2
+	const paid, vouched, simulated = 0, 1, 2
 	for name, c := range map[string]struct {
 		settings      settings
 		want          expected
@@ -228,7 +228,7 @@ func TestDurabilityAndStakes(t *testing.T) {
 			findings := c.settings.durability()
 			holds(t, findings, c.want)
 			healthy(t, findings, c.wellOtherwise...)
-			for stakes, s := range map[int]Stakes{real: {Real: true}, vouched: {Real: true, Vouched: true}, simulated: {}} {
+			for stakes, s := range map[int]Stakes{paid: {Real: true}, vouched: {Real: true, Vouched: true}, simulated: {}} {
 				got, _ := gravest(s.weigh(findings))
 				if got.Level != c.levels[stakes] {
 					t.Errorf("with stakes %+v it is %q, want %q", s, got.Level, c.levels[stakes])

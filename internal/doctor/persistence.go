@@ -2,8 +2,8 @@ package doctor
 
 // The settings that say what a failed snapshot means.
 const (
-	setSave       = "save"
-	setStopWrites = "stop-writes-on-bgsave-error"
+	setSave   = "save"
+	setRefuse = "stop-writes-on-bgsave-error"
 )
 
 const cureDisk = "see its log, and make room on its disk (df), or put right who may write there; it goes on by itself"
@@ -43,5 +43,5 @@ func (s settings) stopsWrites() bool {
 	if s.refused != nil {
 		return true
 	}
-	return s.values[setStopWrites] == "yes" && s.values[setSave] != ""
+	return s.values[setRefuse] == "yes" && s.values[setSave] != ""
 }

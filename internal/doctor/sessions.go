@@ -51,7 +51,7 @@ func (f *surveyed) undone(c *chart) {
 	if len(f.held) == 0 {
 		c.ok("sessions.held", "no item is held")
 	}
-	total, ids := 0, []string{}
+	total, ids := 0, make([]string, 0, len(f.undecided))
 	for _, u := range f.undecided {
 		total, ids = total+u.n, append(ids, u.id)
 	}

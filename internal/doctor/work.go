@@ -157,6 +157,7 @@ func (f *surveyed) tally(s *session.Session) {
 			if s.Ready && (s.Canceled.IsZero() || state == string(session.Waiting) || step == string(session.StepFetch)) {
 				f.owed += n
 			}
+		default: // somebody is at it, or it is over
 		}
 	}
 	if held > 0 {
@@ -173,6 +174,7 @@ func (f *surveyed) tally(s *session.Session) {
 		f.unsealed = append(f.unsealed, s.ID)
 	case session.StatusRunning:
 		f.running = append(f.running, s.ID)
+	default: // over, or held, which is said elsewhere
 	}
 }
 
