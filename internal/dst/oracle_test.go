@@ -1,0 +1,368 @@
+package dst
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/segue-audio/segue/handlers"
+	"github.com/segue-audio/segue/internal/ledger"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// paid says whether the provider bills a step.
+func (s *sim) paid(step session.StepName) bool { return s.vendor.price(step) > 0 }
+
+// asked is called when a paid request has left that was not surely refused.
+//
+// P1: per item, step and generation there is one such request at most.
+//
+// And a second generation is paid for only if the first was not billed, or was given
+// back, or if somebody decided so: an operator, or the policy that the session was submitted
+// with.
+func (s *sim) asked(r *request) {
+	if !s.paid(r.step) {
+		return
+	}
+	for _, before := range s.vendor.requests {
+		switch {
+		case before == r || before.refused || before.place != r.place:
+		case before.generation == r.generation:
+			s.fail(fmt.Sprintf("P1: a second request for one generation: %s, and %s", before, r))
+		case before.operation == "" || r.operation == "" || s.vendor.refunded(before):
+		case !s.mayPayAgain(before, r):
+			s.fail(fmt.Sprintf("P1: paid twice, and nobody decided so: %s, and %s", before, r))
+		}
+	}
+}
+
+// mayPayAgain says whether somebody decided, after a first charge and before a
+// second one, that the step may be paid for again.
+func (s *sim) mayPayAgain(first, second *request) bool {
+	if s.p.resubmit && !slices.ContainsFunc(s.everything()[item{first.session, first.index}].Operations, func(op session.Operation) bool { return op.ID == first.operation }) {
+		return true // nobody could say what the first one came to
+	}
+	return slices.ContainsFunc(s.decisions, func(d decision) bool {
+		return d.pays && d.item == (item{first.session, first.index}) && d.step == first.step && first.at < d.at && d.at <= second.at
+	})
+}
+
+// inspectReturn looks at what a handler returned.
+//
+// P6: waiting spends no retry. A poll that was told to wait says so to the queue.
+func (s *sim) inspectReturn(a *actor) {
+	if !a.waited || a.faulted || a.err == nil || errors.Is(a.err, context.DeadlineExceeded) {
+		return // it was not waiting that failed
+	}
+	if handlers.IsFailure(a.err) {
+		s.fail(fmt.Sprintf("P6: %s was told to wait, and spends a retry: %v", a.name, a.err))
+	}
+	if handlers.RetryDelay(0, a.err, nil) <= 0 {
+		s.fail(fmt.Sprintf("P6: %s was told to wait, and does not: %v", a.name, a.err))
+	}
+}
+
+// check asks for what must hold at any moment.
+//
+// P2: every charge is on its item's record; or its item is claimed, being
+// reconciled, or held for the generation that made it; or whoever made it still
+// holds the answer; or somebody decided about it.
+func (s *sim) check() {
+	var all map[item]*session.Item
+	for _, r := range s.vendor.requests {
+		if r.operation == "" || !s.paid(r.step) || s.vendor.refunded(r) {
+			continue
+		}
+		if all == nil {
+			all = s.everything()
+		}
+		it := all[item{r.session, r.index}]
+		if it == nil {
+			s.fail(fmt.Sprintf("P2: %s, and the item is gone", r))
+			return
+		}
+		if !s.accounted(r, it) {
+			s.fail(fmt.Sprintf("P2: %s, and it is on no record; the item is %s generation %d with operations %v",
+				r, it.Label(), it.Generation, it.Operations))
+		}
+	}
+	s.checkBudget()
+	for about, times := range s.settled {
+		if times > 1 {
+			s.fail(fmt.Sprintf("P3: settled %d times: %s", times, about))
+		}
+	}
+}
+
+// checkBudget looks at what a session may spend.
+//
+// P7: what was spent and what is reserved never pass a budget. A charge that comes
+// to light after a person said that it was none is counted all the same.
+func (s *sim) checkBudget() {
+	if s.p.budget == 0 || slices.ContainsFunc(s.decisions, func(d decision) bool { return d.pays }) {
+		return
+	}
+	for _, id := range s.sessions {
+		totals, err := s.ledger.Totals(unwatched, purse, ledger.ScopeSession, id)
+		if err != nil || totals.Spent+totals.Reserved > float64(s.p.budget) {
+			s.fail(fmt.Sprintf("P7: %s has %g spent and %g reserved of %d (%v)", id, totals.Spent, totals.Reserved, s.p.budget, err))
+		}
+		charged := 0.0
+		for _, r := range s.vendor.requests {
+			if r.session == id && r.operation != "" && !s.vendor.refunded(r) {
+				charged += s.vendor.price(r.step)
+			}
+		}
+		if charged > float64(s.p.budget) {
+			s.fail(fmt.Sprintf("P7: the provider charged %g for %s, whose budget is %d", charged, id, s.p.budget))
+		}
+	}
+}
+
+func (s *sim) everything() map[item]*session.Item {
+	all := map[item]*session.Item{}
+	for _, id := range s.sessions {
+		for _, it := range s.items(id) {
+			all[item{id, it.Index}] = &it
+		}
+	}
+	return all
+}
+
+// is says whether an operation on an item's record is this request: by its name, or
+// as the request whose clip was found on the provider's list, which names no more.
+func (r *request) is(op session.Operation) bool {
+	return op.ID == r.operation || (op.ID == "" && op.Step == r.step && op.Generation == r.generation)
+}
+
+func (s *sim) accounted(r *request, it *session.Item) bool {
+	switch {
+	case slices.ContainsFunc(it.Operations, r.is):
+		return true
+	case slices.Contains(s.actors, r.actor) && !r.actor.proc.dead:
+		return true
+	case it.Step == r.step && it.Generation == r.generation && it.Claim != nil && !it.State.Ended():
+		return true
+	}
+	return slices.ContainsFunc(s.decisions, func(d decision) bool {
+		return d.item == (item{r.session, r.index}) && d.step == r.step && r.at < d.at
+	})
+}
+
+// rounds is how long everything may take to end once the faults have stopped.
+const rounds = 400
+
+// calm stops the faults and lets everything end: what is frozen wakes, every task
+// is delivered, every callback arrives, sweeps run, and time passes. Then nothing may
+// be left but what a person must decide; and when a person has decided, nothing.
+func (s *sim) calm() {
+	s.quiet, s.down = true, false
+	s.remark("calm")
+	for _, p := range s.workers {
+		s.thaw(p)
+	}
+	s.beat()
+	for len(s.open) > 0 {
+		s.produce()
+	}
+	for n := 0; len(s.violations) == 0; n++ {
+		if s.p.budget > 0 {
+			s.resolved() // what is held holds its part of the budget, and others wait for it
+		}
+		if s.ended() && s.resolved() {
+			break
+		}
+		if n == rounds {
+			s.fail("P2: it does not end: " + s.standing())
+			return
+		}
+		s.round(n)
+	}
+	if len(s.violations) > 0 {
+		return
+	}
+	s.check()
+	s.checkEnd()
+}
+
+// round lets everybody do what there is to do once.
+func (s *sim) round(n int) {
+	s.runAll()
+	for _, id := range s.vendor.running() {
+		s.vendor.finish(id)
+	}
+	for _, t := range s.broker.ready() {
+		s.broker.deliver(t, s.workers[n%len(s.workers)], false)
+		s.settleDown()
+		s.runAll()
+	}
+	reports := s.vendor.callbacks
+	s.vendor.callbacks = nil
+	for _, d := range reports {
+		s.post(d)
+		s.runAll()
+	}
+	s.broker.recover()
+	s.startSweep(s.workers[0])
+	s.runAll()
+	s.pass([]time.Duration{3 * time.Second, 10 * time.Second, time.Minute, 5 * time.Minute}[min(n/20, 3)])
+}
+
+// runAll lets every actor go on to its end. Those that sleep need time.
+func (s *sim) runAll() {
+	for n := 0; len(s.actors) > 0 && n < 10_000; n++ {
+		if able := s.able(); len(able) > 0 {
+			s.release(able[0], 1_000_000)
+			continue
+		}
+		s.pass(time.Second)
+	}
+	if len(s.actors) > 0 {
+		s.fail(fmt.Sprintf("%s does not return", s.actors[0].name))
+	}
+}
+
+// ended says whether nothing is left to do but what a person decides: no session
+// but those that wait for one is owed work, and no credits are set aside but theirs.
+func (s *sim) ended() bool {
+	held, waiting := 0, map[string]bool{}
+	for place, it := range s.everything() {
+		switch {
+		case it.State == session.Held:
+			held++
+			waiting[place.session] = true
+		case !it.State.Ended():
+			return false
+		}
+	}
+	for _, id := range s.sessions {
+		current, err := s.store.Session(unwatched, id)
+		if err != nil {
+			s.fail(err.Error())
+			return true
+		}
+		if !current.Status().Over() || current.Completions != current.Settled {
+			return false
+		}
+	}
+	owed, err := s.store.Open(unwatched)
+	if err != nil {
+		s.fail(err.Error())
+	}
+	if slices.ContainsFunc(owed, func(id string) bool { return !waiting[id] }) {
+		return false
+	}
+	books, err := s.ledger.State(unwatched, purse)
+	if err != nil {
+		s.fail(err.Error())
+		return true
+	}
+	return books.Open <= held
+}
+
+// purse is the account of all sessions.
+var purse = ledger.Account{Provider: "vendor", Name: "main"}
+
+// resolved lets a person decide about what is held, and says whether nothing is.
+// Half of the runs end without: held items are where they belong.
+func (s *sim) resolved() bool {
+	if s.seed%2 == 0 && s.p.budget == 0 {
+		return true
+	}
+	some := false
+	for _, id := range s.sessions {
+		for s.resolveOne(id) {
+			some = true
+			s.runAll()
+		}
+	}
+	return !some
+}
+
+// standing says where everything is, for a failure.
+func (s *sim) standing() string {
+	var words []string
+	for _, id := range s.sessions {
+		current, err := s.store.Session(unwatched, id)
+		if err != nil {
+			s.fail(err.Error())
+			continue
+		}
+		words = append(words, fmt.Sprintf("%s %s, %d completions, %d settled, open %v", id, current.Status(), current.Completions, current.Settled, current.Counts))
+		for _, it := range s.items(id) {
+			words = append(words, fmt.Sprintf("  %d: %s generation %d rescue %d %+v", it.Index, it.Label(), it.Generation, it.Rescue, it.Failure))
+		}
+	}
+	books, err := s.ledger.State(unwatched, purse)
+	owed, err2 := s.store.Open(unwatched)
+	words = append(words, fmt.Sprintf("books %+v (%v), owed work %v (%v)", books, err, owed, err2))
+	return strings.Join(words, "\n")
+}
+
+// checkEnd asks for what must hold when everything has ended.
+//
+// P3: every input's result is at its place, once; every completion was settled.
+// P7: the books say of every credit what the items say. Only a request that was held
+// back because it came too late may be in doubt without its credits being set aside.
+func (s *sim) checkEnd() {
+	var committed, doubted float64
+	for _, it := range s.everything() {
+		committed += it.Committed()
+		if it.State == session.Held {
+			doubted += it.Claim.Credits
+		}
+	}
+	books, err := s.ledger.State(unwatched, purse)
+	if err != nil || books.Spent != committed || books.Reserved > doubted {
+		s.fail(fmt.Sprintf("P7: the books say %g spent and %g reserved (%v), the items %g and %g", books.Spent, books.Reserved, err, committed, doubted))
+	}
+	for _, id := range s.sessions {
+		current, err := s.store.Session(unwatched, id)
+		if err != nil {
+			s.fail(err.Error())
+			return
+		}
+		s.checkResults(id)
+		if current.Status() == session.StatusHeld {
+			continue
+		}
+		if current.Completions < 1 || current.Completions != current.Settled {
+			s.fail(fmt.Sprintf("P3: %s completed %d times, settled %d times", id, current.Completions, current.Settled))
+		}
+	}
+}
+
+// checkResults compares a session's audioIds with what the provider made of each
+// of its files.
+func (s *sim) checkResults(id string) {
+	got, err := s.store.AudioIDs(unwatched, id)
+	if err != nil {
+		s.fail(err.Error())
+		return
+	}
+	var want []string
+	for _, it := range s.items(id) {
+		ids := it.AudioIDs()
+		want = append(want, ids...)
+		for _, audio := range ids {
+			name := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(audio, "clip-"), "-a"), "-b")
+			op := s.vendor.operations[name]
+			if op == nil || op.of.session != id || op.of.index != it.Index {
+				s.fail(fmt.Sprintf("P3: item %s has the result %s of another", it.ID(), audio))
+			}
+		}
+		if it.State == session.Succeeded && len(ids) == 0 {
+			s.fail(fmt.Sprintf("P3: item %s succeeded and has no result", it.ID()))
+		}
+	}
+	if !slices.Equal(got, want) {
+		s.fail(fmt.Sprintf("P3: audioIds of %s are %v, want %v", id, got, want))
+	}
+	slices.Sort(got)
+	if len(slices.Compact(slices.Clone(got))) != len(got) {
+		s.fail(fmt.Sprintf("P3: audioIds of %s hold one twice: %v", id, got))
+	}
+}

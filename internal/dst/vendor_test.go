@@ -1,0 +1,377 @@
+package dst
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/segue-audio/segue/internal/archive"
+	"github.com/segue-audio/segue/internal/callback"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// place is a step of an item, as the provider's log is asked about it.
+type place struct {
+	session string
+	index   int
+	step    session.StepName
+}
+
+// request is a paid request that left: a line of the provider's log. The
+// generation is that of the task whose delivery sent it.
+type request struct {
+	place
+	generation int
+	actor      *actor
+	at         int // how long the trace was
+	refused    bool
+	operation  string // what was billed; empty when nothing was
+	callback   string
+	// accepted is when; seen is when the provider's lists and the balance show it.
+	accepted, seen time.Time
+}
+
+func (r *request) String() string {
+	what := "not accepted"
+	if r.operation != "" {
+		what = "billed as " + r.operation
+	}
+	if r.refused {
+		what = "refused"
+	}
+	return fmt.Sprintf("request for %s, %s, generation %d, by %s: %s", session.ItemID(r.session, r.index), r.step, r.generation, r.actor.proc.name, what)
+}
+
+// operation is what the provider works on.
+type operation struct {
+	id       string
+	of       place
+	remote   string // the provider's own session
+	done     bool
+	fails    bool
+	refunds  bool
+	callback string
+}
+
+// delivery is a callback on its way.
+type delivery struct {
+	url  string
+	body []byte
+	left int // how often it is tried again
+}
+
+// vendor is a provider in memory. It bills when it accepts, and its answers get
+// lost. Nobody but the simulation reads its log.
+type vendor struct {
+	s          *sim
+	fence      bool // a request is not sent after its deadline, as provider/rest promises
+	sendsTwice bool // a defect to be found: the driver sends again what got no answer
+	opened     int
+	requests   []*request
+	operations map[string]*operation
+	order      []string
+	callbacks  []*delivery
+}
+
+func (v *vendor) info() provider.Info {
+	return provider.Info{
+		Name: "vendor", Uploads: provider.Uploads{Paid: v.s.p.paidUpload, Clips: true, Formats: []string{"mp3"}},
+		Models: []provider.Model{{Name: "m1"}}, Prices: provider.Prices{Upload: v.price(session.StepUpload), Extend: v.price(session.StepExtend)},
+		Poll:      provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second, Deadline: 6 * time.Hour},
+		Retention: 14 * 24 * time.Hour, Callbacks: v.s.p.callbacks,
+		Evidence: v.evidence(),
+	}
+}
+
+// The longest that the provider's records lag behind, as its Evidence promises.
+const (
+	callbacksFor = 21 * time.Minute
+	balanceLags  = 2 * time.Minute
+	booksLag     = 5 * time.Minute
+)
+
+func (v *vendor) evidence() provider.Evidence {
+	var e provider.Evidence
+	if v.s.p.callbacks {
+		e.Callback = callbacksFor
+	}
+	if v.s.p.balance {
+		e.Balance = balanceLags
+	}
+	if v.s.p.books {
+		e.Books = booksLag
+	}
+	return e
+}
+
+func (v *vendor) OpenSession(ctx context.Context) (string, error) {
+	v.s.gate(v.s.actorOf(ctx), atCall, "open session")
+	v.opened++
+	return fmt.Sprint("remote-", v.opened), nil
+}
+
+func (v *vendor) Upload(ctx context.Context, r *provider.Upload) (*provider.Accepted, error) {
+	// The name is the item: nothing of what Segue believes is asked.
+	number, found := v.s.sources[r.Audio.Name]
+	if !found {
+		v.s.fail("the provider was given " + r.Audio.Name + ", which nobody submitted")
+	}
+	return v.submit(ctx, place{number.session, number.index, session.StepUpload}, r.Session, r.CallbackURL)
+}
+
+func (v *vendor) Extend(ctx context.Context, r *provider.Extend) (*provider.Accepted, error) {
+	op := v.operations[strings.TrimPrefix(r.Clip.ID, "clip-")]
+	if op == nil {
+		return nil, fault.Uncharged(fault.NotFound, "vendor.Extend", errors.New("no such clip"))
+	}
+	return v.submit(ctx, place{op.of.session, op.of.index, session.StepExtend}, r.Session, r.CallbackURL)
+}
+
+// submit is one exchange: the request leaves, and its answer comes back.
+func (v *vendor) submit(ctx context.Context, of place, remote, callbackURL string) (*provider.Accepted, error) {
+	accepted, err := v.exchange(ctx, of, remote, callbackURL)
+	if v.sendsTwice && err != nil && fault.ChargeOf(err) == fault.ChargeUnknown && ctx.Err() == nil {
+		return v.exchange(ctx, of, remote, callbackURL)
+	}
+	return accepted, err
+}
+
+func (v *vendor) exchange(ctx context.Context, of place, remote, callbackURL string) (*provider.Accepted, error) {
+	const op = "vendor.Submit"
+	a := v.s.actorOf(ctx)
+	said := v.s.gate(a, atCall, fmt.Sprintf("request %s %d", of.step, of.index))
+	if deadline, ok := ctx.Deadline(); v.fence && (ctx.Err() != nil || ok && !time.Now().Before(deadline)) {
+		v.s.mark("the fence held a request back")
+		return nil, fault.Uncharged(fault.Timeout, op, errors.New("its deadline had passed"))
+	}
+	r := &request{place: of, generation: a.task.ref.Generation, actor: a, at: len(v.s.trace), callback: callbackURL}
+	v.requests = append(v.requests, r)
+	if err := v.refusal(r, said.roll); err != nil {
+		return nil, err
+	}
+	v.accept(r, remote, said.roll)
+	v.s.asked(r)
+	answer := v.s.gate(a, atCall, "answer "+r.operation)
+	switch {
+	case ctx.Err() != nil:
+		return nil, fault.New(fault.Timeout, op, errors.New("no answer in time"))
+	case v.s.odds(answer.roll, v.s.p.answerLost):
+		v.s.mark("an answer was lost")
+		return nil, fault.New(fault.Timeout, op, errors.New("no answer"))
+	case v.s.odds(answer.roll/1000, v.s.p.answerLost):
+		return nil, fault.New(fault.Malformed, op, errors.New("the answer is no JSON"))
+	}
+	return &provider.Accepted{OperationID: r.operation}, nil
+}
+
+// refusal is what the provider, or the way to it, does instead of accepting.
+func (v *vendor) refusal(r *request, roll uint32) error {
+	const op = "vendor.Submit"
+	switch {
+	case !v.s.odds(roll, v.s.p.refuses):
+		return nil
+	case roll/1000%8 < 3:
+		v.s.mark("a request was lost")
+		v.s.asked(r)
+		return fault.New(fault.Unavailable, op, errors.New("connection reset"))
+	case roll/1000%8 == 3:
+		r.refused = true
+		return fault.Uncharged(fault.Rejected, op, errors.New("not this music"))
+	case roll/1000%8 == 4:
+		r.refused = true
+		v.s.mark("an account ran dry")
+		return &fault.Error{Code: fault.Exhausted, Scope: fault.ScopeAccount, Op: op, Charge: fault.ChargeNone, Err: errors.New("no credits")}
+	}
+	r.refused = true
+	v.s.mark("a request was refused")
+	return &fault.Error{Code: fault.Exhausted, Op: op, Charge: fault.ChargeNone, RetryAfter: 7 * time.Second, Err: errors.New("too many")}
+}
+
+// accept bills. The balance and the lists show it within the time that the
+// provider's Evidence promises, and seldom at once.
+func (v *vendor) accept(r *request, remote string, roll uint32) {
+	r.operation = fmt.Sprint("op-", len(v.operations)+1)
+	r.accepted = time.Now()
+	r.seen = r.accepted.Add(balanceLags * time.Duration(roll%100) / 100)
+	v.operations[r.operation] = &operation{
+		id: r.operation, of: r.place, remote: remote, callback: r.callback,
+		fails: v.s.odds(roll/1000_000, v.s.p.opFails), refunds: roll%2 == 0,
+	}
+	v.order = append(v.order, r.operation)
+	v.report(v.operations[r.operation], "text", false)
+}
+
+// finish ends an operation, and reports it.
+func (v *vendor) finish(id string) {
+	op := v.operations[id]
+	op.done = true
+	v.report(op, "complete", true)
+}
+
+// running lists the operations that have not ended.
+func (v *vendor) running() []string {
+	var found []string
+	for _, id := range v.order {
+		if !v.operations[id].done {
+			found = append(found, id)
+		}
+	}
+	return found
+}
+
+func (v *vendor) report(op *operation, stage string, done bool) {
+	if op.callback == "" {
+		return
+	}
+	body, err := json.Marshal(provider.Callback{OperationID: op.id, Kind: stage, Done: done})
+	if err != nil {
+		v.s.fail(err.Error())
+	}
+	v.callbacks = append(v.callbacks, &delivery{url: op.callback, body: body, left: 3})
+}
+
+// ReadCallback reads what report wrote.
+func (v *vendor) ReadCallback(_ http.Header, body []byte, _ time.Time) (*provider.Callback, error) {
+	said := new(provider.Callback)
+	if err := json.Unmarshal(body, said); err != nil {
+		return nil, fault.New(fault.Malformed, "vendor.ReadCallback", err)
+	}
+	return said, nil
+}
+
+// post is one attempt of the provider to report.
+func (d *delivery) post(ctx context.Context, receiver *callback.Receiver) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(d.body))
+	if err != nil {
+		return 0, err
+	}
+	answer := &answer{header: http.Header{}, status: http.StatusOK}
+	receiver.ServeHTTP(answer, req)
+	return answer.status, nil
+}
+
+// answer is an http.ResponseWriter that keeps the status alone.
+type answer struct {
+	header http.Header
+	status int
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) Write(p []byte) (int, error) { return len(p), nil }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+
+func (v *vendor) Poll(ctx context.Context, op *provider.Operation) (*provider.State, error) {
+	a := v.s.actorOf(ctx)
+	said := v.s.gate(a, atCall, "poll "+op.ID)
+	known := v.operations[op.ID]
+	switch {
+	case ctx.Err() != nil:
+		return nil, fault.New(fault.Timeout, "vendor.Poll", ctx.Err())
+	case known == nil:
+		return nil, fault.New(fault.NotFound, "vendor.Poll", errors.New("no such operation"))
+	case v.s.odds(said.roll, v.s.p.pollFails):
+		return nil, fault.New(fault.Unavailable, "vendor.Poll", errors.New("down"))
+	case !known.done:
+		a.waited = true
+		return &provider.State{Word: "running"}, nil
+	case known.fails:
+		failure := &fault.Error{Code: fault.Rejected, Charge: fault.ChargeMade, Err: errors.New("it failed")}
+		if known.refunds {
+			failure.Charge = fault.ChargeNone
+		}
+		return &provider.State{Done: true, Failure: failure}, nil
+	case known.of.step == session.StepUpload:
+		return &provider.State{Done: true, Clip: &provider.Clip{ID: "clip-" + known.id}}, nil
+	}
+	return &provider.State{Done: true, Tracks: []provider.Track{
+		{AudioID: known.id + "-a", AudioURL: "https://cdn.test/" + known.id + "-a"},
+		{AudioID: known.id + "-b", AudioURL: "https://cdn.test/" + known.id + "-b"},
+	}}, nil
+}
+
+func (v *vendor) Credits(ctx context.Context) (float64, error) {
+	v.s.gate(v.s.actorOf(ctx), atCall, "credits")
+	balance := 1e6
+	for _, r := range v.requests {
+		if r.operation != "" && !time.Now().Before(r.seen) && !v.refunded(r) {
+			balance -= v.price(r.step)
+		}
+	}
+	return balance, nil
+}
+
+// refunded says whether the provider gave back what a request cost.
+func (v *vendor) refunded(r *request) bool {
+	op := v.operations[r.operation]
+	return op != nil && op.done && op.fails && op.refunds
+}
+
+// witness is a vendor that keeps lists.
+type witness struct{ *vendor }
+
+// clocksDiffer is what the provider's clock may be off.
+const clocksDiffer = 5 * time.Minute
+
+// Books reads the lists.
+func (w witness) Books(ctx context.Context, q *provider.Question) (*provider.Books, error) {
+	said := w.s.gate(w.s.actorOf(ctx), atCall, "books")
+	if w.s.odds(said.roll, w.s.p.pollFails) {
+		return nil, fault.New(fault.Unavailable, "vendor.Books", errors.New("down"))
+	}
+	books := &provider.Books{}
+	for _, r := range w.requests {
+		if r.operation == "" || string(r.step) != q.Step || !w.s.paid(r.step) || time.Now().Before(r.seen) {
+			continue
+		}
+		if r.accepted.After(q.From.Add(-clocksDiffer)) && r.accepted.Before(q.Until.Add(clocksDiffer)) {
+			books.Charges++
+		}
+	}
+	for _, id := range w.order {
+		op := w.operations[id]
+		if q.Step == "upload" && op.of.step == session.StepUpload && op.remote == q.Session && op.done && !op.fails {
+			books.Clips = append(books.Clips, "clip-"+id)
+		}
+	}
+	return books, nil
+}
+
+func (v *vendor) price(step session.StepName) float64 {
+	switch {
+	case step == session.StepExtend:
+		return 10
+	case v.s.p.paidUpload:
+		return 2
+	}
+	return 0
+}
+
+// shelf is an archive in memory.
+type shelf struct {
+	s     *sim
+	files map[string][]byte
+}
+
+func (s *shelf) Keep(ctx context.Context, w archive.Want) (*archive.Kept, error) {
+	said := s.s.gate(s.s.actorOf(ctx), atCall, "download "+w.Key)
+	if s.s.odds(said.roll, s.s.p.pollFails) {
+		code := []fault.Code{fault.Unavailable, fault.NotFound, fault.Denied}[said.roll/1000%3]
+		return nil, fault.New(code, "shelf.Keep", errors.New("not now"))
+	}
+	return &archive.Kept{File: "/archive/" + w.Name + ".mp3", Size: 1, SHA256: "00", Format: "mp3", Duration: 3}, nil
+}
+
+func (s *shelf) Put(ctx context.Context, name string, r io.Reader) error {
+	body, err := io.ReadAll(r)
+	s.s.gate(s.s.actorOf(ctx), atCall, "put "+name)
+	s.files[name] = body
+	return err
+}
