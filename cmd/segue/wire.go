@@ -26,6 +26,7 @@ import (
 	"github.com/segue-audio/segue/internal/audio/remote"
 	"github.com/segue-audio/segue/internal/callback"
 	"github.com/segue-audio/segue/internal/config"
+	"github.com/segue-audio/segue/internal/doctor"
 	"github.com/segue-audio/segue/internal/egress"
 	"github.com/segue-audio/segue/internal/embedded"
 	"github.com/segue-audio/segue/internal/fault"
@@ -381,6 +382,9 @@ func bare(err error) error {
 func (s *system) work(ctx context.Context, stage *staging.Staging) error {
 	c := s.cfg.Worker.Concurrency
 	concurrency := handlers.Concurrency{Upload: c.Upload, Fetch: c.Fetch, Calls: c.Calls}
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.watchReplicas(watching)
 	return s.handlers(stage).Work(ctx, s.rdb, concurrency, s.cfg.Worker.Drain)
 }
 
@@ -403,28 +407,54 @@ func (s *system) durable(ctx context.Context, p config.Provider, accepted bool) 
 	}
 }
 
-// remembers asks a Redis that is not ours how it keeps its data. A cluster is asked
-// at one of its nodes: they are configured alike.
+// remembers asks a Redis that is not ours how it keeps its data.
 func (s *system) remembers(ctx context.Context) error {
-	for _, want := range []struct{ name, value, cure string }{
-		{"appendonly", "yes", "redis-cli CONFIG SET appendonly yes, and the same in its file"},
-		{"maxmemory-policy", "noeviction", "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its file"},
-	} {
-		found, err := s.rdb.ConfigGet(ctx, want.name).Result()
-		if err != nil {
-			return &failure{
-				exitOther, fmt.Errorf("redis does not say whether it keeps what was paid for: CONFIG GET %s: %w", want.name, err),
-				"redis.require_durable: false, if you know that it has appendonly yes and maxmemory-policy noeviction",
-			}
-		}
-		if found[want.name] != want.value {
-			return &failure{
-				exitOther, fmt.Errorf("redis would forget what was paid for: %s is %q, want %q", want.name, found[want.name], want.value),
-				want.cure,
-			}
-		}
+	why, forgets := doctor.Forgets(ctx, s.rdb)
+	if !forgets {
+		return nil
 	}
-	return nil
+	code := exitOther
+	if why.Code == fault.Unavailable {
+		code = exitUnreachable
+	}
+	return &failure{code, errors.New(why.Text), why.Cure}
+}
+
+// watchReplicas makes every intent to pay wait for a replica, where there is one or
+// where the configuration says so. Once seen, a replica is demanded for as long as
+// this process lives: one that is cut off may be about to take over.
+func (s *system) watchReplicas(ctx context.Context) {
+	const every = 30 * time.Second
+	if s.cfg.Redis.WaitReplicas >= 0 {
+		s.store.Replicate(s.cfg.Redis.WaitReplicas)
+		return
+	}
+	look := func() bool {
+		n, err := redisconn.Replicas(ctx, s.rdb)
+		if err != nil || n == 0 {
+			return false
+		}
+		s.store.Replicate(1)
+		s.log.InfoContext(ctx, "intents to pay wait for a replica", slog.Int("replicas", n))
+		return true
+	}
+	if look() {
+		return
+	}
+	go func() {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if look() {
+					return
+				}
+			}
+		}
+	}()
 }
 
 // redisLog sends go-redis's log to ours.

@@ -300,6 +300,9 @@ func (s *Store) write(ctx context.Context, rdb redis.Scripter, it *Item, look ti
 	if err != nil {
 		return Written{}, down(op, err)
 	}
+	if text(answer[0]) == "conflict" && ours(it, text(answer[1]), body) {
+		return Written{}, nil
+	}
 	if err := refusal(op, it.ID(), text(answer[0])); err != nil {
 		return Written{}, err
 	}
@@ -308,6 +311,22 @@ func (s *Store) write(ctx context.Context, rdb redis.Scripter, it *Item, look ti
 		return Written{}, fault.New(fault.Malformed, op, err)
 	}
 	return Written{Completion: completion}, nil
+}
+
+// ours says that what stands in Redis is this very write: it was made, its reply was
+// lost, and the client sent it a second time. A completion that it brought about is
+// in the outbox, where the sweep finds it.
+func ours(it *Item, stored string, body []byte) bool {
+	var there Item
+	parts := strings.SplitN(stored, "|", 4)
+	if len(parts) != 4 || parts[1] != it.Label() || parts[3] != string(body) {
+		return false
+	}
+	if decode(&there, it.Session, it.Index, stored) != nil || there.Epoch != it.Epoch+1 {
+		return false
+	}
+	it.Epoch, it.Updated = there.Epoch, there.Updated
+	return true
 }
 
 func (s *Store) written(it *Item, answer []any) (completion int, err error) {

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -414,4 +415,79 @@ func usedMemory(t *testing.T, rdb redis.UniversalClient) int64 {
 		t.Fatal(err)
 	}
 	return used
+}
+
+// TestAnIntentThatNoReplicaHas is written, and says that it might be forgotten.
+func TestAnIntentThatNoReplicaHas(t *testing.T) {
+	_, rdb := redistest.Server(t)
+	store := session.NewStore(rdb)
+	id, err := session.NewID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.Create(t.Context(), session.Spec{ID: id}, true); err != nil {
+		t.Fatal(err)
+	}
+	item := session.New{Item: session.NewItem(session.Source{Name: "a.mp3"}, session.PlanFor(true), nil)}
+	if _, err := store.Add(t.Context(), id, 0, []session.New{item, item}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	claim := func(index int) error {
+		work, err := store.Load(t.Context(), id, index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := work.Item.Take(session.Claim{Token: "t"}, true); err != nil {
+			t.Fatal(err)
+		}
+		return store.WriteClaim(t.Context(), &work.Item, time.Minute)
+	}
+	if err := claim(0); err != nil {
+		t.Errorf("where no replica is demanded: %v", err)
+	}
+	store.Replicate(1)
+	if err := claim(1); !errors.Is(err, session.ErrUnconfirmed) || fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("where there is no replica: %v, want unavailable, unconfirmed", err)
+	}
+	work, err := store.Load(t.Context(), id, 1)
+	if err != nil || work.Item.State != session.Sending {
+		t.Errorf("the item is %s, %v; want sending: it was written", work.Item.State, err)
+	}
+}
+
+// TestAWriteThatIsSentTwice: its reply was lost, and the client sends it again.
+func TestAWriteThatIsSentTwice(t *testing.T) {
+	rdb, _ := redistest.Mini(t)
+	store := session.NewStore(rdb)
+	id, err := session.NewID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.Create(t.Context(), session.Spec{ID: id}, true); err != nil {
+		t.Fatal(err)
+	}
+	item := session.New{Item: session.NewItem(session.Source{Name: "a.mp3"}, session.PlanFor(true), nil)}
+	if _, err := store.Add(t.Context(), id, 0, []session.New{item}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	work, err := store.Load(t.Context(), id, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := work.Item
+	if err := mine.Take(session.Claim{Token: "mine"}, true); err != nil {
+		t.Fatal(err)
+	}
+	again, theirs := mine, work.Item
+	if err := theirs.Take(session.Claim{Token: "theirs"}, true); err != nil {
+		t.Fatal(err)
+	}
+	for n, it := range []*session.Item{&mine, &again} {
+		if _, err := store.Write(t.Context(), it, time.Minute); err != nil || it.Epoch != 2 {
+			t.Errorf("time %d: epoch %d, %v; want 2", n+1, it.Epoch, err)
+		}
+	}
+	if _, err := store.Write(t.Context(), &theirs, time.Minute); fault.CodeOf(err) != fault.Conflict {
+		t.Errorf("somebody else's claim: %v, want conflict", err)
+	}
 }
