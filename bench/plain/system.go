@@ -244,7 +244,8 @@ func (p *plain) session(ctx context.Context, id string, archived map[string]stri
 	if err := p.operations(ctx, &out); err != nil {
 		return out, err
 	}
-	return out, p.effects(ctx, &out)
+	err = p.effects(ctx, &out)
+	return out, err
 }
 
 func (p *plain) operations(ctx context.Context, s *certify.Session) error {

@@ -24,10 +24,10 @@ func newBook(base string, v vendor) *book {
 	return &book{base, v, &http.Client{Timeout: 30 * time.Second}}
 }
 
-// ask makes a request and reads the JSON of a good answer into a value; nil reads
+// ask uses the control API and reads the JSON of a good answer into a value; nil reads
 // nothing.
-func (b *book) ask(ctx context.Context, method, path, key string, body, into any) error {
-	text, err := b.text(ctx, method, path, key, body)
+func (b *book) ask(ctx context.Context, method, path string, body, into any) error {
+	text, err := b.text(ctx, method, path, "", body)
 	if err != nil || into == nil {
 		return err
 	}
@@ -37,6 +37,8 @@ func (b *book) ask(ctx context.Context, method, path, key string, body, into any
 	return nil
 }
 
+// text makes a request, with a key where one is needed, and gives the body of a good
+// answer.
 func (b *book) text(ctx context.Context, method, path, key string, body any) ([]byte, error) {
 	var sent io.Reader = http.NoBody
 	if body != nil {
@@ -71,12 +73,12 @@ func (b *book) text(ctx context.Context, method, path, key string, body any) ([]
 // charges is the log from after a charge on; 0 is the beginning.
 func (b *book) charges(ctx context.Context, after int) ([]simulator.Charge, error) {
 	var charges []simulator.Charge
-	err := b.ask(ctx, http.MethodGet, fmt.Sprintf("/_sim/charges?after=%d", after), "", nil, &charges)
+	err := b.ask(ctx, http.MethodGet, fmt.Sprintf("/_sim/charges?after=%d", after), nil, &charges)
 	return charges, err
 }
 
 func (b *book) verdict(ctx context.Context) (v simulator.Verdict, err error) {
-	err = b.ask(ctx, http.MethodGet, "/_sim/verdict", "", nil, &v)
+	err = b.ask(ctx, http.MethodGet, "/_sim/verdict", nil, &v)
 	return v, err
 }
 
@@ -84,12 +86,12 @@ func (b *book) verdict(ctx context.Context) (v simulator.Verdict, err error) {
 // does its log name what every charge was for.
 func (b *book) heard(ctx context.Context) (bool, error) {
 	var r simulator.Report
-	err := b.ask(ctx, http.MethodGet, "/_sim/state", "", nil, &r)
+	err := b.ask(ctx, http.MethodGet, "/_sim/state", nil, &r)
 	return r.Downloads == 0, err
 }
 
 func (b *book) faults(ctx context.Context, f simulator.Faults) error {
-	return b.ask(ctx, http.MethodPost, "/_sim/faults", "", map[string]any{"probabilities": f}, nil)
+	return b.ask(ctx, http.MethodPost, "/_sim/faults", map[string]any{"probabilities": f}, nil)
 }
 
 // made asks which clips came of an operation that succeeded, with the key of the

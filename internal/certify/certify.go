@@ -159,7 +159,6 @@ type run struct {
 
 	atRest, final *Judgement
 	resolutions   Resolutions
-	doubles       int
 }
 
 // close ends the workers, then what they work with.

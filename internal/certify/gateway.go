@@ -112,7 +112,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && slices.Contains(g.vendor.costly, path):
 		g.passPaid(w, r, worker, path)
 	default:
-		g.pass(w, r, r.Context(), path, r.Body)
+		g.pass(r.Context(), w, r, path, r.Body)
 	}
 }
 
@@ -128,7 +128,8 @@ func (g *Gateway) passPaid(w http.ResponseWriter, r *http.Request, worker int, p
 	if !pause(here, there, sticky) {
 		panic(http.ErrAbortHandler)
 	}
-	g.pass(&slow{ResponseWriter: w, wait: func() { pause(here, back, true) }}, r, context.WithoutCancel(here), path, io.NopCloser(bytes.NewReader(body)))
+	onItsWay := &slow{ResponseWriter: w, wait: func() { pause(here, back, true) }}
+	g.pass(context.WithoutCancel(here), onItsWay, r, path, io.NopCloser(bytes.NewReader(body)))
 }
 
 // enter counts a paid request and draws its fate, from its number alone.
@@ -179,7 +180,8 @@ func (s *slow) WriteHeader(status int) {
 // hops are headers that end at each connection.
 var hops = []string{"Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Te", "Trailer"}
 
-func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, ctx context.Context, path string, body io.ReadCloser) {
+// pass makes the request of the provider and copies its answer.
+func (g *Gateway) pass(ctx context.Context, w http.ResponseWriter, r *http.Request, path string, body io.ReadCloser) {
 	to := *g.target
 	to.Path, to.RawQuery = path, r.URL.RawQuery
 	out, err := http.NewRequestWithContext(ctx, r.Method, to.String(), body)

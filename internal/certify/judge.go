@@ -46,6 +46,9 @@ type Session struct {
 	Effects []time.Time
 	// Told are the audioIds that the effect handed on; nil when nothing was.
 	Told []string
+	// Spent is what the system says that the session cost, in the provider's credits;
+	// nil when it does not keep count.
+	Spent *float64
 }
 
 // Item is what the system under test says became of one song.
@@ -125,6 +128,7 @@ const (
 	nothingLost = "nothing lost"
 	inOrder     = "in order"
 	onceSettled = "completed once"
+	addsUp      = "adds up"
 	explained   = "explained"
 	allOver     = "comes to an end"
 )
@@ -164,6 +168,7 @@ type judge struct {
 	charges map[job][]string // operations, in order
 	known   map[string]bool  // operations that were charged
 	times   map[job]time.Time
+	credits map[string]float64 // by song
 	out     *Judgement
 }
 
@@ -174,7 +179,7 @@ func (j *judge) breach(promise, format string, args ...any) {
 // readLog sorts the charges by job. A charge for something that nobody submitted
 // is lost money, too.
 func (j *judge) readLog() {
-	j.times = map[job]time.Time{}
+	j.times, j.credits = map[job]time.Time{}, map[string]float64{}
 	submitted := map[string]bool{}
 	for _, batch := range j.Batches {
 		for _, song := range batch.Songs {
@@ -191,6 +196,9 @@ func (j *judge) readLog() {
 		of := job{c.AudioSHA256, c.Endpoint}
 		j.charges[of] = append(j.charges[of], c.OperationID)
 		j.times[of] = c.Time
+		if !c.Refunded {
+			j.credits[c.AudioSHA256] += float64(c.Credits)
+		}
 		j.known[c.OperationID] = true
 	}
 	for of, operations := range j.charges {
@@ -224,6 +232,20 @@ func (j *judge) session(s *Session, batch Batch) {
 		j.breach(inOrder, "session %s: audioIds differ from what the provider made of the songs, in their order: %s", s.ID, difference(s.AudioIDs, expected))
 	}
 	j.effect(s, batch, over, expected)
+	if over {
+		j.spent(s, batch)
+	}
+}
+
+// spent holds the session's own account to what the provider took and kept.
+func (j *judge) spent(s *Session, batch Batch) {
+	var charged float64
+	for _, song := range batch.Songs {
+		charged += j.credits[song.SHA256]
+	}
+	if s.Spent != nil && *s.Spent != charged {
+		j.breach(addsUp, "session %s says that it cost %g credits, and was charged %g", s.ID, *s.Spent, charged)
+	}
 }
 
 // difference says where two lists part.

@@ -21,6 +21,7 @@ type story struct {
 }
 
 func flawless() *story {
+	spent := 24.0
 	return &story{
 		truth: certify.Truth{
 			Batches: map[string]certify.Batch{
@@ -44,7 +45,7 @@ func flawless() *story {
 				ID:       "s1",
 				Items:    []certify.Item{done("s1.0", "u1", "x1"), done("s1.1", "u2", "x2")},
 				AudioIDs: []string{"c1a", "c1b", "c2a", "c2b"}, Told: []string{"c1a", "c1b", "c2a", "c2b"},
-				Settled: 1, Effects: []time.Time{noon.Add(time.Minute)},
+				Settled: 1, Effects: []time.Time{noon.Add(time.Minute)}, Spent: &spent,
 			},
 			{
 				ID:       "s2",
@@ -57,7 +58,7 @@ func flawless() *story {
 }
 
 func charge(seq int, audio, endpoint, operation string) simulator.Charge {
-	return simulator.Charge{Seq: seq, Time: noon.Add(time.Duration(seq) * time.Second), AudioSHA256: audio, Endpoint: endpoint, OperationID: operation}
+	return simulator.Charge{Seq: seq, Time: noon.Add(time.Duration(seq) * time.Second), AudioSHA256: audio, Endpoint: endpoint, OperationID: operation, Credits: 6}
 }
 
 func done(id string, operations ...string) certify.Item {
@@ -204,6 +205,15 @@ func TestJudgePlanted(t *testing.T) {
 			s.hold()
 			s.sessions[0].Items[1].State = "reconciling"
 		}, "comes to an end", "session s1 is not over", 0, 0, 1},
+		{"too little on account", func(s *story) {
+			spent := 20.0
+			s.sessions[1].Spent = &spent
+		}, "adds up", "session s2 says that it cost 20 credits, and was charged 24", 0, 0, 2},
+		{"a refund that is on no account", func(s *story) {
+			spent := 24.0
+			s.sessions[1].Spent = &spent
+			s.truth.Charges[7].Refunded = true
+		}, "adds up", "session s2 says that it cost 24 credits, and was charged 18", 0, 0, 2},
 		{"held without a reason", func(s *story) {
 			s.hold()
 			s.sessions[0].Items[1].Reason = ""

@@ -315,7 +315,7 @@ func (s *Segue) session(ctx context.Context, id string) (Session, error) {
 	s.mu.Lock()
 	effects := slices.Clone(s.settled[id])
 	s.mu.Unlock()
-	out := Session{ID: id, AudioIDs: status.AudioIDs, Settled: max(current.Completions, current.Settled), Effects: effects, Told: told}
+	out := Session{ID: id, AudioIDs: status.AudioIDs, Settled: max(current.Completions, current.Settled), Effects: effects, Told: told, Spent: &status.CreditsSpent}
 	for _, it := range status.Items {
 		item := Item{ID: it.ItemID, State: it.Status, Step: it.Step, Operations: it.OperationIDs}
 		if it.ClipID != "" {
