@@ -101,16 +101,17 @@ func (r *Reservation) args(op string) ([]any, error) {
 
 // Settle records that the entry was charged, with what it truly cost: its
 // reservation becomes spent, past any budget if need be. It is counted once per
-// entry, and also when the reservation is gone: a charge is a charge.
+// entry, and also when the reservation is gone: then it is a stray, see Charge.
 func (b *Book) Settle(ctx context.Context, a Account, e Entry, credits float64) error {
 	return b.charge(ctx, "ledger.Settle", a, e, credits, "")
 }
 
-// Charge records a stray: a charge that became known after its reservation had been
-// released. It is counted once per entry, past any budget, on the day of the
-// reservation. An entry that is open, or was settled, has no other charge: the first
-// becomes spent, the second is left as it is. The entry may be reserved again
-// afterwards, since the request that everybody knew of was refused.
+// Charge records a stray: the charge of a request that was released before anybody
+// knew that it had been charged. It is counted once per entry, past any budget, in
+// the scopes and on the day of the reservation that was released last. Of an entry
+// that was settled it is no news and changes nothing. It never touches what is open:
+// an entry whose request was refused, as everybody thought, may be reserved again,
+// and then its second request is settled and counted too.
 func (b *Book) Charge(ctx context.Context, a Account, e Entry, credits float64) error {
 	return b.charge(ctx, "ledger.Charge", a, e, credits, "1")
 }
@@ -131,8 +132,9 @@ func (b *Book) charge(ctx context.Context, op string, a Account, e Entry, credit
 }
 
 // Refund records that the provider gave credits back, once per entry and never more
-// than were charged. A reservation that is still open ends with it. It does nothing
-// for an entry that was never charged.
+// than were charged. A reservation that is still open ends with it, unless the entry
+// has a stray: then that was refunded. It does nothing for an entry that was neither
+// reserved nor charged.
 func (b *Book) Refund(ctx context.Context, a Account, e Entry, credits float64) error {
 	const op = "ledger.Refund"
 	if err := check(op, a, e); err != nil {

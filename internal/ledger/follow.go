@@ -15,7 +15,11 @@ func (b *Book) Follow(ctx context.Context, a Account, before, after *session.Ite
 	for _, e := range touched(before, after) {
 		was, _ := before.Standing(session.StepName(e.Step), e.Generation)
 		is, credits := after.Standing(session.StepName(e.Step), e.Generation)
-		if was != is {
+		switch {
+		case was == session.Free && is == session.Charged:
+			// Nobody waited for this charge: what is reserved now is for another request.
+			all = append(all, b.Charge(ctx, a, e, credits))
+		case was != is:
 			all = append(all, b.stand(ctx, a, e, is, credits))
 		}
 	}

@@ -4,7 +4,7 @@ package ledger
 // them on a cluster. The index is written before what it points at, so that a
 // crash leaves at worst a pointer to nothing.
 //
-//	segue:ledger:accounts                 set     provider/account; every account that ever reserved
+//	segue:ledger:accounts                 set     provider/account; every account that has books
 //	segue:ledger:{<p>/<a>}                hash    the fields below
 //	segue:ledger:{<p>/<a>}:open           hash    entry → mark|price|day|scope…; reservations
 //	segue:ledger:{<p>/<a>}:due            zset    entry → when it should be looked at, ms; those of :open

@@ -31,7 +31,7 @@ type model struct {
 type line struct {
 	open                  bool
 	price                 int
-	fate                  string // "", "paid", "stray" or "back"
+	fate                  string // "", "paid", "back", "stray" or "void"
 	openDay, day          string
 	openSchedule          string
 	schedule              string // what the last charge or release counted in
@@ -141,35 +141,44 @@ func (l *line) giveBack(credits int) {
 
 func (m *model) charge(e ledger.Entry, credits int, stray bool, today string) {
 	l := m.line(e)
-	if l.fate == "paid" || l.fate == "back" || l.fate == "stray" && (stray || !l.open) {
+	switch {
+	case l.open && !stray:
+		l.end(today)
+		l.fate = "paid"
+	case l.fate != "" || credits == 0:
 		return
+	default:
+		switch {
+		case l.day != "":
+		case l.open:
+			l.day, l.schedule = l.openDay, l.openSchedule
+		default:
+			l.day = today
+		}
+		l.fate = "stray"
 	}
-	fate := "paid"
-	if stray && !l.open {
-		fate = "stray"
-	}
-	l.end(today)
 	l.add(credits)
-	l.fate, l.latest = fate, credits
+	l.latest = credits
 	m.moves++
 }
 
 func (m *model) refund(e ledger.Entry, credits int, today string) {
 	l := m.line(e)
 	switch {
-	case l.fate == "back", l.fate == "" && !l.open:
-		return
-	case l.open:
-		l.end(today)
-		l.giveBack(credits)
-	default:
+	case l.fate == "paid" || l.fate == "stray":
 		back := min(credits, l.latest)
 		short := back - int(m.sums("session", e.Session).Spent)
 		l.add(-back)
-		m.corrected[e.Session] += max(0, short) // a correction had taken it off before
 		l.giveBack(back)
+		m.corrected[e.Session] += max(0, short) // a correction had taken it off before
+		l.fate = map[string]string{"paid": "back", "stray": "void"}[l.fate]
+	case l.fate == "" && l.open:
+		l.end(today)
+		l.giveBack(credits)
+		l.fate = "back"
+	default:
+		return
 	}
-	l.fate = "back"
 	m.moves++
 }
 

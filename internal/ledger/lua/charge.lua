@@ -1,20 +1,20 @@
--- ARGV: session, the entry within it, credits, '1' for a stray: a charge that became known
--- after its reservation had been released.
+-- ARGV: session, the entry within it, credits, '1' for a stray: the charge of a request that
+-- was released, and so never of what is open now. Without a reservation every charge is one.
 -- An entry is charged once. Only a stray may be followed by a second charge: when the entry
--- was reserved again after its first request had been refused, as everybody thought.
+-- is reserved again after its first request was refused, as everybody thought.
 -- Answers 1 when it was counted now.
 local session, part, credits, stray = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
-local open, past = opened(session, part), recall(part)
-if past.head == 'paid' or past.head == 'back' then return 0 end
-if past.head == 'stray' and (stray or not open) then return 0 end
-local head = 'paid'
-if open then
+local open = opened(session, part)
+local past = recall(part, open)
+if open and not stray then
   close(session, part, open)
-elseif stray then
-  head = 'stray'
+  add('spent', scopes(session, open), credits)
+  remember(part, 'paid', credits, open)
+elseif past.head ~= 'free' or credits == 0 then
+  return 0
+else
+  add('spent', scopes(session, past), credits)
+  remember(part, 'stray', credits, past)
 end
-local record = open or past
-add('spent', scopes(session, record), credits)
-remember(part, head, credits, record)
 moved()
 return 1

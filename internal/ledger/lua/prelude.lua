@@ -60,10 +60,12 @@ local function close(session, part, open)
   add('reserved', scopes(session, open), -open.amount)
 end
 
--- recall is what became of an entry so far. Its head is 'free' (released), 'paid', 'stray'
--- (paid after it was released) or 'back' (paid and refunded); its amount is what was paid.
-local function recall(part)
-  return read(redis.call('HGET', PAST, part)) or {head = 'free', amount = 0, day = today(), extras = {}}
+-- recall is what became of an entry so far. Its head is 'free' (released, or never heard of),
+-- 'paid', 'back' (paid and refunded), 'stray' (paid without a reservation) or 'void' (a stray
+-- that was refunded); its amount is what was paid. Of one never heard of, open tells the scopes.
+local function recall(part, open)
+  local from = open or {day = today(), extras = {}}
+  return read(redis.call('HGET', PAST, part)) or {head = 'free', amount = 0, day = from.day, extras = from.extras}
 end
 
 local function remember(part, head, amount, record)
