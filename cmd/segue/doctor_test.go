@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"github.com/segue-audio/segue/internal/doctor"
 	"github.com/segue-audio/segue/internal/embedded"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider/all"
 	"github.com/segue-audio/segue/internal/redistest"
 )
@@ -39,9 +41,10 @@ type facts struct {
 	Real                                bool
 }
 
-func factsOf(e *examination) facts {
+func factsOf(t *testing.T, e *examination) facts {
+	t.Helper()
 	f := facts{Real: e.stakes.Real, Remote: e.publicURL().Remote, Fetching: e.publicURL().Fetching}
-	for _, acc := range e.credentials() {
+	for _, acc := range e.credentials(t.Context()) {
 		f.Accounts = append(f.Accounts, acc.Provider+"/"+acc.Name)
 		f.Assumed = append(f.Assumed, acc.Assumed...)
 	}
@@ -71,7 +74,7 @@ func TestDoctorKnowsWhatIsAtStake(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, factsOf(examined(t, c.text, c.environ...))); diff != "" {
+			if diff := cmp.Diff(c.want, factsOf(t, examined(t, c.text, c.environ...))); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
 		})
@@ -80,7 +83,7 @@ func TestDoctorKnowsWhatIsAtStake(t *testing.T) {
 
 func TestDoctorKnowsAccounts(t *testing.T) {
 	e := examined(t, "providers: {kie: {accounts: {a: {api_key: k, budget: 70}, b: {api_key_env: NOT_THERE}}}, studio: {driver: sim}}")
-	about := e.credentials()
+	about := e.credentials(t.Context())
 	if len(about) != 3 {
 		t.Fatalf("%d accounts, want 3", len(about))
 	}
@@ -93,6 +96,22 @@ func TestDoctorKnowsAccounts(t *testing.T) {
 	}
 	if sim.Credits != nil || sim.Missing != nil {
 		t.Errorf("the simulated account is %+v, want one that nobody can be asked about", sim)
+	}
+}
+
+func TestDoctorKnowsWhatWasSpent(t *testing.T) {
+	e := examined(t, "providers: {studio: {driver: sim, accounts: {main: {budget: 20}}}}")
+	rdb, _ := redistest.Mini(t)
+	e.books = ledger.New(rdb)
+	account := ledger.Account{Provider: "studio", Name: "main"}
+	if err := e.books.Charge(t.Context(), account, ledger.Entry{Session: noSession, Step: "extend"}, 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.books.RunDry(t.Context(), account, time.Hour, 10); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.credentials(t.Context())[0]; got.Used != 20 || got.Parked < 59*time.Minute {
+		t.Errorf("account main has used %g and is parked for %s, want 20 and an hour", got.Used, got.Parked)
 	}
 }
 

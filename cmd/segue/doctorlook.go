@@ -23,6 +23,7 @@ import (
 	"github.com/segue-audio/segue/internal/doctor"
 	"github.com/segue-audio/segue/internal/embedded"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/provider/rest"
 	"github.com/segue-audio/segue/internal/redisconn"
@@ -36,6 +37,8 @@ type examination struct {
 	// consulted are the providers that could be used from here.
 	consulted []config.Provider
 	stakes    doctor.Stakes
+	// books say what accounts have spent; nil where Redis does not answer.
+	books *ledger.Book
 }
 
 // examination prepares one. Nothing is connected yet: that may be what is wrong.
@@ -81,12 +84,12 @@ func (e *examination) examine(ctx context.Context) ([]doctor.Finding, error) {
 		return nil, errors.Join(err, e.close())
 	}
 	findings = append(findings, state...)
+	findings = append(findings, doctor.Accounts(ctx, e.credentials(ctx))...)
+	findings = append(findings, e.publicURL().Examine(ctx)...)
+	findings = append(findings, e.disk().Examine()...)
 	if err := e.close(); err != nil {
 		findings = append(findings, doctor.Finding{Check: "embedded.stop", Level: doctor.Warning, Text: sentence(err)})
 	}
-	findings = append(findings, doctor.Accounts(ctx, e.credentials())...)
-	findings = append(findings, e.publicURL().Examine(ctx)...)
-	findings = append(findings, e.disk().Examine()...)
 	return findings, ctx.Err()
 }
 
@@ -122,12 +125,15 @@ func (e *examination) state(ctx context.Context) ([]doctor.Finding, error) {
 		return nil, err
 	}
 	e.closers = append(e.closers, rdb.Close)
-	server := doctor.Redis{Client: rdb, Address: address, Stakes: e.stakes, Embedded: e.cfg.Redis.URL.IsZero()}
+	server := doctor.Redis{
+		Client: rdb, Address: address, Stakes: e.stakes, Embedded: e.cfg.Redis.URL.IsZero(), WaitReplicas: e.cfg.Redis.WaitReplicas,
+	}
 	about := server.Examine(ctx)
 	findings = append(findings, about...)
 	if slices.ContainsFunc(about, func(f doctor.Finding) bool { return f.Code == fault.Unavailable }) {
 		return findings, nil
 	}
+	e.books = ledger.New(rdb)
 	work := doctor.Work{Client: rdb, Passing: e.cfg.Redis.URL.IsZero(), Rebuild: e.rebuild}
 	return append(findings, work.Examine(ctx)...), nil
 }
@@ -193,7 +199,7 @@ func installed(ctx context.Context) (path, introduced string) {
 }
 
 // credentials are the accounts of all providers that could be used.
-func (e *examination) credentials() []doctor.Account {
+func (e *examination) credentials(ctx context.Context) []doctor.Account {
 	var all []doctor.Account
 	for _, p := range e.consulted {
 		usable, err := p.Usable()
@@ -204,18 +210,24 @@ func (e *examination) credentials() []doctor.Account {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			all = append(all, e.credential(p, p.Accounts[name], alone))
+			all = append(all, e.credential(ctx, p, p.Accounts[name], alone))
 		}
 	}
 	return all
 }
 
-func (e *examination) credential(p config.Provider, acc config.Account, alone bool) doctor.Account {
+func (e *examination) credential(ctx context.Context, p config.Provider, acc config.Account, alone bool) doctor.Account {
 	about := doctor.Account{Provider: p.Name, Name: acc.Name, Missing: acc.Err(), Alone: alone, Budget: acc.Budget}
 	if info, err := e.info(p); err == nil {
 		about.Price = info.Prices.Upload + info.Prices.Extend
 		if info.Prices.Assumed {
 			about.Assumed = e.assumed(p, info)
+		}
+	}
+	if e.books != nil {
+		// What the books do not say is no finding of its own: Redis was looked at.
+		if state, err := e.books.State(ctx, ledger.Account{Provider: p.Name, Name: acc.Name}); err == nil {
+			about.Used, about.Parked = state.Spent+state.Reserved, max(0, state.DryUntil.Sub(state.Now))
 		}
 	}
 	if !simulates(p) {

@@ -21,8 +21,13 @@ type Account struct {
 	// Credits asks for the balance, which is free; nil when the provider is
 	// simulated by the processes that use it.
 	Credits func(ctx context.Context) (float64, error)
-	// Budget is the most the account may ever spend; nil is no limit.
+	// Budget is the most the account may ever spend; nil is no limit. Used is how
+	// much of it the books count as spent or reserved; 0 where they do not know.
 	Budget *float64
+	Used   float64
+	// Parked is for how long nothing more is sent, because the provider refused for
+	// want of credits; 0 when it did not.
+	Parked time.Duration
 	// Price is what one file costs, in the provider's credits.
 	Price float64
 	// Assumed are the settings whose values are guesses on the high side, because
@@ -76,6 +81,7 @@ func (a Account) examine(ctx context.Context, c *chart) {
 	} else {
 		a.judge(balance, c)
 	}
+	a.limited(c)
 	for _, setting := range a.Assumed {
 		c.add(Warning, "provider.prices", setting+": what your plan is charged", "the price of %s is an assumption: plans and budgets count with it", setting)
 	}
@@ -107,9 +113,20 @@ func (a Account) judge(balance float64, c *chart) {
 		c.add(Warning, "provider.balance", "buy credits; what waits goes on by itself", "%s has no credits left (%g)", a.name(), balance)
 	case balance < a.Price:
 		c.add(Warning, "provider.balance", "buy credits; what waits goes on by itself", "%s has %g credits, and one file costs %g", a.name(), balance, a.Price)
-	case a.Budget != nil && *a.Budget > balance:
-		c.add(Note, "provider.balance", "", "%s has %g credits, less than its budget of %g in all: the credits end first, unless the rest was spent before", a.name(), balance, *a.Budget)
+	case a.Budget != nil && *a.Budget-a.Used > balance:
+		c.add(Note, "provider.balance", "", "%s has %g credits, and %g are left of its budget: the credits end first", a.name(), balance, *a.Budget-a.Used)
 	default:
 		c.ok("provider.balance", "%s has %g credits", a.name(), balance)
+	}
+}
+
+// limited says what keeps the account from spending.
+func (a Account) limited(c *chart) {
+	if a.Budget != nil && a.Used >= *a.Budget {
+		setting := "providers." + a.Provider + ".accounts." + a.Name + ".budget"
+		c.add(Warning, "provider.budget", setting+": more than what was spent", "the budget of %s is used up (%g of %g): nothing more is paid for", a.name(), a.Used, *a.Budget)
+	}
+	if a.Parked > 0 {
+		c.add(Warning, "provider.parked", "buy credits; it goes on by itself when the balance is enough", "%s ran out of credits: nothing is sent for %s, or until the balance is enough", a.name(), a.Parked.Round(time.Second))
 	}
 }

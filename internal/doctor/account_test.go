@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
 )
@@ -44,7 +45,9 @@ func TestAccounts(t *testing.T) {
 		"unclear":   {Account{Credits: balance(0, failed(fault.Malformed, "no balance"))}, []expected{{Warning, "provider.balance", "not known: no balance", ""}}, ""},
 		"empty":     {Account{Credits: balance(0, nil), Price: 12}, []expected{{Warning, "provider.balance", "no credits left (0)", "buy"}}, ""},
 		"nearly so": {Account{Credits: balance(11, nil), Price: 12}, []expected{{Warning, "provider.balance", "has 11 credits, and one file costs 12", "buy"}}, ""},
-		"budget":    {Account{Credits: balance(120, nil), Price: 12, Budget: &budget}, []expected{{Note, "provider.balance", "has 120 credits, less than its budget of 500", ""}}, ""},
+		"budget":    {Account{Credits: balance(120, nil), Price: 12, Budget: &budget, Used: 100}, []expected{{Note, "provider.balance", "has 120 credits, and 400 are left of its budget", ""}}, ""},
+		"used up":   {Account{Credits: balance(120, nil), Price: 12, Budget: &budget, Used: 500}, []expected{{Warning, "provider.budget", "the budget of kie/main is used up (500 of 500)", "providers.kie.accounts.main.budget"}}, ""},
+		"parked":    {Account{Credits: balance(120, nil), Price: 12, Parked: 90 * time.Second}, []expected{{Warning, "provider.parked", "nothing is sent for 1m30s", "buy"}}, ""},
 		"assumed": {
 			Account{Credits: balance(120, nil), Assumed: []string{"providers.kie.credits.extend"}},
 			[]expected{{Warning, "provider.prices", "the price of providers.kie.credits.extend is an assumption", "providers.kie.credits.extend: what your plan"}},

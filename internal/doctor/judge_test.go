@@ -81,10 +81,12 @@ func TestWhatInfoSays(t *testing.T) {
 		settings settings
 		changed  map[string]string
 		sentinel bool
+		wait     *int // nil is the default, -1
 		want     []expected
 	}{
-		"all well":      {from: master, settings: plain, changed: good},
-		"loose replica": {from: master, settings: loose, want: []expected{{Note, "redis.failover", "forgets what had not reached it", "min-replicas-to-write 1"}}},
+		"all well":                {from: master, settings: plain, changed: good},
+		"nobody waits":            {from: master, settings: loose, wait: new(0), want: []expected{{Warning, "redis.failover", "forgets what had not reached it", "redis.wait_replicas: 1"}}},
+		"too many are waited for": {from: master, settings: loose, wait: new(2), want: []expected{{Error, "redis.failover", "wait for 2 replicas (redis.wait_replicas), and 1 are connected", "wait_replicas lower"}}},
 		"too old": {from: master, settings: plain, changed: map[string]string{"redis_version": "6.0.16", "min_slaves_good_slaves": "1"}, want: []expected{
 			{Error, "redis.version", "redis 6.0.16 is older than 6.2", "upgrade"},
 		}},
@@ -124,7 +126,6 @@ func TestWhatInfoSays(t *testing.T) {
 		}},
 		"snapshot that nobody asked for": {from: master, settings: loose, changed: map[string]string{"rdb_last_bgsave_status": "err"}, want: []expected{
 			{Warning, "redis.disk", "snapshot failed (err)", "df"},
-			{Note, "redis.failover", "forgets", "min-replicas"},
 		}},
 		"snapshot, and CONFIG is forbidden": {from: master, settings: dumb, changed: map[string]string{"rdb_last_bgsave_status": "err"}, want: []expected{
 			{Error, "redis.disk", "MISCONF", "df"},
@@ -142,7 +143,7 @@ func TestWhatInfoSays(t *testing.T) {
 			{Warning, "redis.replicas", "not in step yet (wait_bgsave)", "failover"},
 		}},
 		"too few replicas": {from: master, settings: plain, changed: map[string]string{"min_slaves_good_slaves": "0"}, want: []expected{
-			{Error, "redis.failover", "refuses writes (NOREPLICAS): min-replicas-to-write is 1, and 0 replicas keep up", "min-replicas-to-write 0"},
+			{Error, "redis.quorum", "refuses writes (NOREPLICAS): min-replicas-to-write is 1, and 0 replicas keep up", "min-replicas-to-write 0"},
 		}},
 		"nobody to take over": {
 			from: master, settings: loose, changed: map[string]string{"slave0": "", "connected_slaves": "0"}, sentinel: true, want: []expected{
@@ -160,7 +161,11 @@ func TestWhatInfoSays(t *testing.T) {
 			about.kind(false, &found)
 			about.memory(&found)
 			about.disk(c.settings, &found)
-			about.replication(c.settings, c.sentinel, &found)
+			wait := -1
+			if c.wait != nil {
+				wait = *c.wait
+			}
+			about.replication(c.settings, c.sentinel, wait, &found)
 			holds(t, found.findings, c.want...)
 		})
 	}
@@ -174,7 +179,7 @@ func TestWhatIsWellIsSaid(t *testing.T) {
 	about.kind(true, &found)
 	about.memory(&found)
 	about.disk(settings{}, &found)
-	about.replication(settings{}, false, &found)
+	about.replication(settings{}, false, -1, &found)
 	want := []Finding{
 		{Check: "redis.version", Level: OK, Text: "valkey 8.0.1, as redis 7.2.4 (6.2 is the oldest supported; Segue is tested with 7.0)"},
 		{Check: "redis.kind", Level: OK, Text: "it is cluster"},

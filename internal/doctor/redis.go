@@ -24,6 +24,9 @@ type Redis struct {
 	// Embedded says that Segue runs it. It may then be the in-process stand-in,
 	// which has no settings to look at.
 	Embedded bool
+	// WaitReplicas is how many replicas must have the intent of a paid request before
+	// it leaves; negative means one, if there are any.
+	WaitReplicas int
 	// Now is this machine's clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -84,7 +87,7 @@ func (r Redis) examineServer(ctx context.Context, client *redis.Client, c *chart
 	c.from("", r.Stakes.weigh(s.durability()))
 	info.memory(c)
 	info.disk(s, c)
-	info.replication(s, strings.HasPrefix(r.Address, "redis-sentinel:"), c)
+	info.replication(s, strings.HasPrefix(r.Address, "redis-sentinel:"), r.WaitReplicas, c)
 }
 
 // unreachable says that Redis does not answer, and why as far as it says.

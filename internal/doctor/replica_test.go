@@ -108,12 +108,15 @@ func TestReplicas(t *testing.T) {
 		return one.state == "online" && about.number("master_repl_offset")-one.offset < behindBytes
 	})
 	look := func(rdb redis.UniversalClient) []Finding {
-		return Redis{Client: rdb, Stakes: paying}.Examine(t.Context())
+		return Redis{Client: rdb, Stakes: paying, WaitReplicas: -1}.Examine(t.Context())
 	}
-	failover := expected{Note, "redis.failover", "forgets what had not reached it", "min-replicas-to-write 1"}
 	findings := look(master)
-	holds(t, findings, failover)
-	healthy(t, findings, "redis.role", "redis.replicas")
+	holds(t, findings)
+	healthy(t, findings, "redis.role", "redis.replicas", "redis.failover")
+	holds(t, Redis{Client: master, Stakes: paying, WaitReplicas: 0}.Examine(t.Context()),
+		expected{Warning, "redis.failover", "do not wait for that", "redis.wait_replicas: 1"})
+	holds(t, Redis{Client: master, Stakes: paying, WaitReplicas: 2}.Examine(t.Context()),
+		expected{Error, "redis.failover", "nothing is paid for", "redis.wait_replicas lower"})
 
 	// Its own point of view. It keeps no file of its own at every write.
 	holds(t, look(copying), expected{Error, "redis.appendfsync", `"no"`, ""},
@@ -126,17 +129,17 @@ func TestReplicas(t *testing.T) {
 	if err := master.Set(t.Context(), "filler", strings.Repeat("x", 2*behindBytes), 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	holds(t, look(master), expected{Warning, "redis.replicas", "MB behind", "failover"}, failover)
+	holds(t, look(master), expected{Warning, "redis.replicas", "MB behind", "failover"})
 	thaw()
 
 	configure(t, master, setMinReplicas, "1")
 	eventually(t, "a replica that keeps up", func() bool { return infoOf(t, master)["min_slaves_good_slaves"] == "1" })
-	healthy(t, look(master), "redis.failover")
+	healthy(t, look(master), "redis.quorum")
 	if err := copying.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a replica that left", func() bool { return infoOf(t, master)["min_slaves_good_slaves"] == "0" })
-	holds(t, look(master), expected{Error, "redis.failover", "NOREPLICAS", "min-replicas-to-write 0"})
+	holds(t, look(master), expected{Error, "redis.quorum", "NOREPLICAS", "min-replicas-to-write 0"})
 }
 
 // TestCluster looks at a cluster of one, with a client that knows and with one that

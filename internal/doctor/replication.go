@@ -17,8 +17,9 @@ const (
 )
 
 // replication judges the server's role and those who copy it. sentinel says that
-// it is reached through sentinels, which promote a replica when it is gone.
-func (i info) replication(s settings, sentinel bool, c *chart) {
+// it is reached through sentinels, which promote a replica when it is gone; wait is
+// Redis.WaitReplicas.
+func (i info) replication(s settings, sentinel bool, wait int, c *chart) {
 	switch i["role"] {
 	case "master":
 		c.ok("redis.role", "it is a master")
@@ -32,22 +33,37 @@ func (i info) replication(s settings, sentinel bool, c *chart) {
 	}
 	replicas := i.replicas()
 	i.quorum(s, c)
-	if len(replicas) == 0 {
-		if sentinel {
-			c.add(Warning, "redis.replicas", "start a replica, or see why it has gone (redis-cli INFO replication)", "sentinels watch it, and no replica is connected that could take over")
-			return
-		}
+	if len(replicas) == 0 && sentinel {
+		c.add(Warning, "redis.replicas", "start a replica, or see why it has gone (redis-cli INFO replication)", "sentinels watch it, and no replica is connected that could take over")
+	} else if len(replicas) == 0 {
 		c.ok("redis.replicas", "nobody copies it")
-		return
 	}
 	offset := i.number("master_repl_offset")
 	for _, r := range replicas {
 		r.judge(offset, c)
 	}
-	if needed := s.values[setMinReplicas]; needed == "0" {
-		c.add(Note, "redis.failover", set(setMinReplicas, "1"),
-			"a replica that takes over forgets what had not reached it; with min-replicas-to-write 1 and min-replicas-max-lag that is seconds at most")
+	failover(len(replicas), wait, c)
+}
+
+// failover judges what a replica that takes over would know of what was paid for.
+func failover(replicas, wait int, c *chart) {
+	switch {
+	case wait > replicas:
+		c.add(Error, "redis.failover", "bring the replicas back, or set redis.wait_replicas lower",
+			"paid requests wait for %s (redis.wait_replicas), and %d are connected: nothing is paid for", count(wait, "replica"), replicas)
+	case wait == 0 && replicas > 0:
+		c.add(Warning, "redis.failover", "redis.wait_replicas: 1 (or -1, the default)",
+			"a replica that takes over forgets what had not reached it, and paid requests do not wait for that")
+	case replicas > 0:
+		c.ok("redis.failover", "a paid request leaves when %s its intent", theyHave(max(wait, 1)))
 	}
+}
+
+func theyHave(n int) string {
+	if n == 1 {
+		return "a replica has"
+	}
+	return fmt.Sprintf("%d replicas have", n)
 }
 
 // quorum judges whether there are enough replicas for a write to be taken.
@@ -58,11 +74,11 @@ func (i info) quorum(s settings, c *chart) {
 	}
 	// The field is only there while the setting is not zero.
 	if good := i.number("min_slaves_good_slaves"); good < needed {
-		c.add(Error, "redis.failover", "bring the replicas back, or redis-cli CONFIG SET min-replicas-to-write 0 for the time being",
+		c.add(Error, "redis.quorum", "bring the replicas back, or redis-cli CONFIG SET min-replicas-to-write 0 for the time being",
 			"it refuses writes (NOREPLICAS): min-replicas-to-write is %d, and %s up", needed, keep(int(good)))
 		return
 	}
-	c.ok("redis.failover", "min-replicas-to-write is %d, and as many keep up", needed)
+	c.ok("redis.quorum", "min-replicas-to-write is %d, and as many keep up", needed)
 }
 
 func keep(n int) string {
