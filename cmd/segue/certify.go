@@ -87,6 +87,9 @@ func (a *app) certify(cmd *cobra.Command, c *certification) (err error) {
 	}
 	c.Progress = a.certifyProgress()
 	report, err := certify.Run(cmd.Context(), c.Options, &certify.Segue{Binary: binary, Env: env})
+	if cmd.Context().Err() != nil {
+		return &failure{exitInterrupted, errors.New("stopped; nothing is proven"), "the same command again"}
+	}
 	if err != nil {
 		return hinted(err, "the same command with --seed %d --keep, and look into the logs", c.Seed)
 	}

@@ -169,9 +169,9 @@ func (r *run) close() error {
 
 // whole is the run from beginning to end.
 func (r *run) whole(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r.guard(ctx, cancel)
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
+	r.guard(ctx, give)
 	if err := r.act(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
 			return cause

@@ -36,6 +36,8 @@ type Rig struct {
 	server  *embedded.Redis
 	sim     *process
 	kept    []*process
+	// give ends the run with a cause.
+	give context.CancelCauseFunc
 }
 
 // Credits is what each account begins with: more than a run can spend.
@@ -139,6 +141,7 @@ func (r *Rig) Keep(ctx context.Context, c Command, find func(line []byte) (strin
 		return "", err
 	}
 	r.kept = append(r.kept, p)
+	r.guardProcess(ctx, p)
 	return ready.await(ctx, p)
 }
 
@@ -160,30 +163,33 @@ func (r *Rig) Do(ctx context.Context, c Command) error {
 	return nil
 }
 
-// Key is the key of the provider's account n, from 1 to Options.Accounts.
+// Key is the key of one of the provider's accounts.
 func (r *Rig) Key(account string) string { return "certify-" + account }
 
-// Account names account n.
+// Account names the account of session n: they take turns.
 func (r *Rig) Account(n int) string { return "a" + strconv.Itoa(n%r.Options.Accounts+1) }
 
 // guard ends the run when something ends that must not.
-func (r *Rig) guard(ctx context.Context, cancel context.CancelCauseFunc) {
+func (r *Rig) guard(ctx context.Context, give context.CancelCauseFunc) {
+	r.give = give
 	go func() {
 		select {
 		case <-r.server.Done():
-			cancel(r.server.Err())
+			give(r.server.Err())
 		case <-ctx.Done():
 		}
 	}()
-	r.guardProcess(ctx, cancel, r.sim)
+	r.guardProcess(ctx, r.sim)
 }
 
-func (r *Rig) guardProcess(ctx context.Context, cancel context.CancelCauseFunc, p *process) {
+func (r *Rig) guardProcess(ctx context.Context, p *process) {
 	go func() {
 		select {
-		case <-p.ended:
-			cancel(p.died())
 		case <-ctx.Done():
+		case <-p.ended:
+			if ctx.Err() == nil {
+				r.give(p.died())
+			}
 		}
 	}()
 }

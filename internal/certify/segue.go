@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/session"
@@ -348,17 +350,26 @@ func (s *Segue) told(id string) ([]string, error) {
 	return append([]string{}, report.AudioIDs...), nil
 }
 
-// Resolve runs segue resolve for each held item: it was accepted as the operation in
-// the provider's log, or it is in no log and is sent again.
+// Resolve runs segue resolve: an item was accepted as the operation in the provider's
+// log, or it is in no log and is sent again.
 func (s *Segue) Resolve(ctx context.Context, held []Held) error {
-	for n, h := range held {
-		args := []string{"resolve", h.Item, "--resubmit"}
+	const atOnce, some = 2, 100
+	var decisions [][]string
+	var again []string
+	for _, h := range held {
 		if h.Charged {
-			args = []string{"resolve", h.Item, "--operation", h.Operation}
-		}
-		if err := s.rig.Do(ctx, s.command("resolve-"+strconv.Itoa(n), 0, args...)); err != nil {
-			return err
+			decisions = append(decisions, []string{"resolve", h.Item, "--operation", h.Operation})
+		} else {
+			again = append(again, h.Item)
 		}
 	}
-	return nil
+	for items := range slices.Chunk(again, some) {
+		decisions = append(decisions, slices.Concat([]string{"resolve", "--resubmit"}, items))
+	}
+	together, ctx := errgroup.WithContext(ctx)
+	together.SetLimit(atOnce)
+	for n, args := range decisions {
+		together.Go(func() error { return s.rig.Do(ctx, s.command("resolve-"+strconv.Itoa(n), 0, args...)) })
+	}
+	return together.Wait()
 }
