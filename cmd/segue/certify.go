@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,7 +81,7 @@ func (a *app) certify(cmd *cobra.Command, c *certification) (err error) {
 	}()
 	env := []string{"PATH=" + a.lookup("PATH"), "TMPDIR=" + os.TempDir(), "TZ=UTC"}
 	c.Evidence, c.Resolve = certify.Evidence(c.evidence), !c.noResolve
-	c.Sim = certify.Command{Path: binary, Args: []string{"sim"}, Env: append(env, "HOME="+c.Dir)}
+	c.Sim = certify.Command{Path: binary, Args: []string{"sim"}, Env: slices.Concat(env, []string{"HOME=" + c.Dir})}
 	c.Log = a.logger(new(config.Config), a.stderr, slog.LevelWarn)
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64()>>1 + 1
