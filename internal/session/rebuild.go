@@ -29,13 +29,12 @@ func (s *Store) Stored(ctx context.Context, fn func(id string) error) error {
 	const op = "session.Stored"
 	cluster, many := s.rdb.(*redis.ClusterClient)
 	if !many {
-		return s.scan(ctx, op, s.rdb, map[string]bool{}, fn)
+		return scan(ctx, op, s.rdb, fn)
 	}
-	// The nodes are walked at the same time: fn is not called so.
+	// The nodes are walked at the same time; fn is called by one of them at a time.
 	var one sync.Mutex
-	seen := map[string]bool{}
 	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		return s.scan(ctx, op, node, seen, func(id string) error {
+		return scan(ctx, op, node, func(id string) error {
 			one.Lock()
 			defer one.Unlock()
 			return fn(id)
@@ -44,7 +43,8 @@ func (s *Store) Stored(ctx context.Context, fn func(id string) error) error {
 }
 
 // scan walks the keys of one node, which may bring a key more than once.
-func (s *Store) scan(ctx context.Context, op string, rdb redis.Cmdable, seen map[string]bool, fn func(id string) error) error {
+func scan(ctx context.Context, op string, rdb redis.Cmdable, fn func(id string) error) error {
+	seen := map[string]bool{}
 	before, after, _ := strings.Cut(keySession("*"), "*")
 	for cursor := uint64(0); ; {
 		keys, next, err := rdb.Scan(ctx, cursor, before+idPrefix+"*"+after, scanBatch).Result()
