@@ -18,7 +18,7 @@ const simCredits = 1_000_000
 func (a *app) simCommand() *cobra.Command {
 	var address, journal, public, webhookKey string
 	var seed, credits int64
-	var faultless, fetchNothing bool
+	var faultless, fetchNothing, noBalance bool
 	var upload, extend time.Duration
 	var scale float64
 	cmd := &cobra.Command{
@@ -29,11 +29,12 @@ simulated money: every key that does not begin with "wrong" is good and has --cr
 They are mildly faulty, as the real ones are; --faultless turns that off.
 
   GET  /_sim/charges   every charge, GET /_sim/verdict what the client did wrong
-  POST /_sim/faults    what goes wrong from here on, POST /_sim/reset begin anew`,
+  POST /_sim/faults    what goes wrong from here on, POST /_sim/reset begin anew
+  POST /_sim/credits   {"account", "credits"} sets a balance, {"account", "add"} adds to it`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := simulator.Options{
-				Seed: seed, Credits: credits, Journal: journal, PublicURL: public, NoFetch: fetchNothing, TrackScale: scale,
+				Seed: seed, Credits: credits, Journal: journal, PublicURL: public, NoFetch: fetchNothing, NoBalance: noBalance, TrackScale: scale,
 				Log: slog.New(slog.DiscardHandler), Faults: simulator.Mild(),
 			}
 			if faultless {
@@ -58,6 +59,7 @@ They are mildly faulty, as the real ones are; --faultless turns that off.
 	f.StringVar(&public, "public-url", "", "what result URLs begin with (default: the host that was asked)")
 	f.BoolVar(&faultless, "faultless", false, "no faults until some are set over the control API")
 	f.BoolVar(&fetchNothing, "no-fetch", false, "believe every audio URL without downloading it")
+	f.BoolVar(&noBalance, "no-balance", false, "answer no question about balances and deductions: lost answers are settled without them")
 	f.DurationVar(&upload, "upload-time", 0, "mean time of an upload")
 	f.DurationVar(&extend, "extend-time", 0, "mean time of an extension")
 	f.Float64Var(&scale, "track-scale", 0, "length of results as a fraction of real ones (default 0.1)")
