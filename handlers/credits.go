@@ -242,6 +242,10 @@ func (h *Handlers) quietSince(ctx context.Context, j *job) (before float64, quie
 	if err != nil || state.Moves != j.Item.Claim.Before.Moves || state.Open != 1 {
 		return 0, false, err
 	}
+	clouded, err := h.Ledger.Clouded(ctx, acc)
+	if err != nil || clouded {
+		return 0, false, err
+	}
 	underway, err := h.Store.Underway(ctx, acc.Provider, acc.Name)
 	return j.Item.Claim.Before.Credits, underway == 0, err
 }

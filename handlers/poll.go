@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
@@ -19,6 +20,9 @@ const (
 	// maxUnknown is how often a provider may say that it does not know an
 	// operation before it is believed: some need a moment to know their own.
 	maxUnknown = 5
+	// maxFreeUploads is how often an upload that costs nothing is begun anew when
+	// nothing comes of it.
+	maxFreeUploads = 3
 )
 
 // Poll executes audio:poll: it asks once about one operation, then sleeps or
@@ -40,6 +44,7 @@ func (h *Handlers) Poll(ctx context.Context, p tasks.Poll) error {
 	case state.Failure != nil:
 		why := failure(j.Item.Step, state.Failure)
 		why.Charge = fault.ChargeOf(state.Failure).String()
+		h.mayBeRefunded(ctx, j)
 		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Lose(operation, why) })
 		return outcome(err, final(state.Failure))
 	}
@@ -95,10 +100,28 @@ func (h *Handlers) unanswered(ctx context.Context, j *job, cause error) error {
 	return outcome(err, wait(pause, cause))
 }
 
+// refundable is how long a provider may take to give back what a failed operation
+// cost, without saying so. None states a time; a day is generous.
+const refundable = 24 * time.Hour
+
+// mayBeRefunded records, before anything else, that the account's balance may rise
+// by itself.
+func (h *Handlers) mayBeRefunded(ctx context.Context, j *job) {
+	if err := h.Ledger.Cloud(ctx, accountOf(&j.Session), refundable); err != nil {
+		h.Log.WarnContext(ctx, "a possible refund could not be noted", slog.String("item", j.Item.ID()), slog.String("cause", err.Error()))
+	}
+}
+
 // lost ends an item whose operation will not be heard of any more. The operation
-// stays on record, so that it can still be asked for.
+// stays on record, so that it can still be asked for. An upload that costs nothing
+// is begun anew instead.
 func (h *Handlers) lost(ctx context.Context, j *job, cause error) error {
 	operation := j.Item.Operation
+	if j.Item.Step == session.StepUpload && !j.account.Info.Uploads.Paid && j.Item.Used[session.StepUpload] < maxFreeUploads {
+		err := h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Restart(operation, now) })
+		return outcome(err, nil)
+	}
+	h.mayBeRefunded(ctx, j)
 	why := session.Failure{
 		Code: fault.Timeout, Step: j.Item.Step, Charge: fault.ChargeMade.String(),
 		Reason: fmt.Sprintf("operation %s was accepted, but nothing came of it in %s: %s", operation, j.age().Round(time.Second), fault.Reason(cause)),

@@ -144,7 +144,7 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 		return outcome(err, nil)
 	case r.paid && broke(cause):
 		return h.park(ctx, j, r, why, cause)
-	case permanent(cause) || (r.paid && charge == fault.ChargeMade) || (!r.patient && h.tooLate(j)):
+	case j.hopeless(cause) || (r.paid && charge == fault.ChargeMade) || (!r.patient && h.tooLate(j)):
 		err := h.record(ctx, j, 0, func(it *session.Item, now time.Time) error { return it.Refuse(token, why, now) })
 		return outcome(err, final(cause))
 	}
@@ -179,7 +179,7 @@ func (h *Handlers) doubt(ctx context.Context, j *job, why session.Failure, cause
 func (h *Handlers) postpone(ctx context.Context, j *job, cause error) error {
 	why := failure(j.Item.Step, cause)
 	why.Charge = fault.ChargeNone.String()
-	if permanent(cause) || h.tooLate(j) {
+	if j.hopeless(cause) || h.tooLate(j) {
 		return outcome(h.giveUp(ctx, j, why), final(cause))
 	}
 	pause := backoff(j.Item.Attempts, cause)
@@ -211,6 +211,18 @@ func (h *Handlers) giveUp(ctx context.Context, j *job, why session.Failure) erro
 // tooLate says that the step has waited as long as it may.
 func (h *Handlers) tooLate(j *job) bool {
 	return j.Item.Since > 0 && j.Now.Sub(time.UnixMilli(j.Item.Since)) > h.GiveUp
+}
+
+// maxMalformed is how many unreadable answers to free requests are taken for bad
+// weather, such as a proxy's page or a body that was cut, before they count.
+const maxMalformed = 5
+
+// hopeless says that the job's step is not worth another attempt.
+func (j *job) hopeless(cause error) bool {
+	if fault.CodeOf(cause) == fault.Malformed && fault.ChargeOf(cause) == fault.ChargeNone {
+		return j.Item.Attempts >= maxMalformed
+	}
+	return permanent(cause)
 }
 
 // permanent says that trying again cannot help.

@@ -66,6 +66,7 @@ providers:
     credits_url: %[2]s/mountsea-credits
     accounts: {main: {api_key: %[3]s}}
     poll: {min: 200ms, max: 2s}
+    evidence: {horizon: 1s}
 worker: {drain: %[4]s}
 archive: {url: archive}
 security: {allow_private_hosts: [%[5]q]}

@@ -87,3 +87,24 @@ func (b *Book) Turn(ctx context.Context, a Account, name string, every time.Dura
 	}
 	return err == nil, down(op, err)
 }
+
+// Cloud records that credits may come back to an account unannounced, for a while:
+// something that was paid for has failed, and its provider may refund it. Until then
+// a balance that did not move proves nothing.
+func (b *Book) Cloud(ctx context.Context, a Account, d time.Duration) error {
+	const op = "ledger.Cloud"
+	if err := checkAccount(op, a); err != nil {
+		return err
+	}
+	return down(op, b.rdb.Set(ctx, keyClouded(a), 1, d).Err())
+}
+
+// Clouded says whether credits may come back unannounced.
+func (b *Book) Clouded(ctx context.Context, a Account) (bool, error) {
+	const op = "ledger.Clouded"
+	if err := checkAccount(op, a); err != nil {
+		return false, err
+	}
+	n, err := b.rdb.Exists(ctx, keyClouded(a)).Result()
+	return n > 0, down(op, err)
+}

@@ -11,6 +11,7 @@ package ledger
 //	segue:ledger:{<p>/<a>}:readings       stream  balance, spent, reserved, floor; the latest 1,000
 //	segue:ledger:{<p>/<a>}:of:<session>   hash    index:step:generation → state|paid|day|scope…, and open: how many are
 //	segue:ledger:{<p>/<a>}:turn:<name>    string  somebody has taken this turn
+//	segue:ledger:{<p>/<a>}:clouded        string  credits may come back unannounced, until it expires
 //	segue:audit                           stream  what operators decided; the latest 100,000
 //
 // The fields of an account's hash; amounts are millionths of a credit:
@@ -44,5 +45,7 @@ func keysOf(a Account) []string {
 func keysWith(a Account, session string) []string {
 	return append(keysOf(a), keyBook(a)+":of:"+session)
 }
+
+func keyClouded(a Account) string { return keyBook(a) + ":clouded" }
 
 func keyTurn(a Account, name string) string { return keyBook(a) + ":turn:" + name }

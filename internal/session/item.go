@@ -349,6 +349,16 @@ func (it *Item) Restage(now time.Time) error {
 	return nil
 }
 
+// Restart begins an upload anew, because nothing came of its operation. Only one
+// that costs nothing is repeated so.
+func (it *Item) Restart(operation string, now time.Time) error {
+	if it.State != Waiting || it.Step != StepUpload || it.Operation != operation {
+		return it.illegal("Restart")
+	}
+	it.rerun(StepUpload, now)
+	return nil
+}
+
 // Reject ends an item whose step cannot be started: nothing was claimed, and
 // nothing was sent.
 func (it *Item) Reject(why Failure) error {

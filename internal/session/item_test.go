@@ -75,6 +75,8 @@ var transitions = []struct {
 	{"Note", func(it *session.Item) error { return it.Note(&why) }, map[session.State]string{"waiting": "upload.waiting", "reconciling": "upload.reconciling"}},
 	{"Orphan", func(it *session.Item) error { return it.Orphan(why, noon) }, map[session.State]string{"sending": "upload.reconciling", "running": "upload.queued"}},
 	{"Renew", func(it *session.Item) error { return it.Renew() }, map[session.State]string{"queued": "upload.queued", "waiting": "upload.waiting", "reconciling": "upload.reconciling"}},
+	{"Restart", func(it *session.Item) error { return it.Restart("op1", noon) }, map[session.State]string{"waiting": "upload.queued"}},
+	{"Restart an old operation", func(it *session.Item) error { return it.Restart("op0", noon) }, nil},
 	{"Restage outside extend", func(it *session.Item) error { return it.Restage(noon) }, nil},
 	{"Reject", func(it *session.Item) error { return it.Reject(why) }, map[session.State]string{"queued": "failed"}},
 	{"Delay", func(it *session.Item) error { return it.Delay(why) }, map[session.State]string{"queued": "upload.queued"}},
