@@ -25,6 +25,9 @@ const (
 	parked = 30 * time.Second
 	// balanceEvery is how often the balance of an account without credits is asked for.
 	balanceEvery = 15 * time.Second
+	// keepReadingEvery is how often a balance is written down, to be compared with the
+	// books.
+	keepReadingEvery = 15 * time.Minute
 	// readingEvery is how often, at most, a balance is read for the comparison after
 	// a lost answer.
 	readingEvery = 5 * time.Second
@@ -129,6 +132,7 @@ func (h *Handlers) sweepLedger(ctx context.Context) error {
 		for _, open := range stale {
 			all = append(all, h.sweepReservation(ctx, acc, open))
 		}
+		all = append(all, h.takeReading(ctx, acc))
 	}
 	dry, err := h.Ledger.DryAccounts(ctx)
 	all = append(all, err)
@@ -186,6 +190,33 @@ func (h *Handlers) refill(ctx context.Context, name ledger.Account) error {
 	if reopened {
 		h.Log.InfoContext(ctx, "account has credits again", slog.String("account", name.String()), slog.Float64("credits", balance))
 	}
+	return err
+}
+
+// takeReading writes down, in turns with the other workers, what a provider says
+// its account has left, on days when something is spent: comparing two of them shows
+// whether the books explain what became of the credits.
+func (h *Handlers) takeReading(ctx context.Context, name ledger.Account) error {
+	mine, err := h.Ledger.Turn(ctx, name, "reading", keepReadingEvery)
+	if err != nil || !mine {
+		return err
+	}
+	acc, err := h.Accounts.Get(name.Provider, name.Name)
+	if err != nil {
+		return nil //nolint:nilerr // another worker has its key, and the next turn
+	}
+	before, err := h.Ledger.State(ctx, name)
+	if err != nil || (before.Today.Spent == 0 && before.Open == 0) {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	balance, err := acc.Driver.Credits(asking)
+	if err != nil {
+		h.Log.DebugContext(ctx, "no reading of the balance", slog.String("account", name.String()), slog.String("cause", err.Error()))
+		return nil
+	}
+	_, err = h.Ledger.Reading(ctx, name, balance, before)
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/account"
@@ -91,7 +92,12 @@ func (v *vendor) Poll(_ context.Context, op *provider.Operation) (*provider.Stat
 	}}, nil
 }
 
-func (v *vendor) Credits(context.Context) (float64, error) { return 100, nil }
+// Credits is 100, less two for everything that was billed.
+func (v *vendor) Credits(context.Context) (float64, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return 100 - 2*float64(len(v.charges)), nil
+}
 
 // shelf is an archive in memory.
 type shelf struct {
@@ -135,6 +141,9 @@ type rig struct {
 	vendor *vendor
 	shelf  *shelf
 	info   provider.Info
+	rdb    redis.UniversalClient
+	driver provider.Driver // vendor, or something around it
+	budget *float64        // the account's
 	h      *handlers.Handlers
 	make   func() *handlers.Handlers
 	born   int
@@ -155,11 +164,14 @@ func newRig(t *testing.T) *rig {
 		},
 	}
 	mini.SetTime(r.clock)
-	pool := account.NewPool(func(name, acc string) (*account.Account, error) {
-		return &account.Account{Provider: name, Name: acc, Info: r.info, Driver: r.vendor}, nil
-	})
+	r.driver, r.rdb = r.vendor, rdb
 	r.ledger = ledger.New(rdb)
-	r.make = func() *handlers.Handlers { return r.handlers(queue.New(rdb), pool, timing.NewBook(rdb)) }
+	r.make = func() *handlers.Handlers {
+		pool := account.NewPool(func(name, acc string) (*account.Account, error) {
+			return &account.Account{Provider: name, Name: acc, Info: r.info, Driver: r.driver, Budget: r.budget}, nil
+		})
+		return r.handlers(queue.New(rdb), pool, timing.NewBook(rdb))
+	}
 	r.restart()
 	return r
 }
