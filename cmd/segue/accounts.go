@@ -42,6 +42,8 @@ type holding struct {
 	simulated     bool
 	missing       error
 	budget, daily *float64
+	// cheapest is what the cheapest step that costs anything does.
+	cheapest float64
 }
 
 // silent says why an account is not asked for its balance; empty when it may be.
@@ -111,6 +113,10 @@ func (s *system) holding(name ledger.Account) holding {
 	}
 	h.configured, h.simulated, h.missing = true, simulates(p), acc.Err()
 	h.budget, h.daily = acc.Budget, acc.DailyBudget
+	h.cheapest = p.Credits.Extend
+	if p.Credits.Upload > 0 {
+		h.cheapest = min(h.cheapest, p.Credits.Upload)
+	}
 	return h
 }
 
@@ -142,6 +148,8 @@ type accountView struct {
 	// account is dry, they wait for credits.
 	QueuedItems  int `json:"queuedItems"`
 	OpenSessions int `json:"openSessions"`
+
+	cheapest float64
 }
 
 func (a *app) accounts(ctx context.Context, sys *system, offline bool) error {
@@ -171,6 +179,9 @@ func (a *app) accounts(ctx context.Context, sys *system, offline bool) error {
 		return a.printJSON(views)
 	}
 	a.printAccounts(views)
+	if offline && len(views) > 0 {
+		fmt.Fprintln(a.stdout, "balances are what was last known")
+	}
 	return nil
 }
 
@@ -185,7 +196,7 @@ func (s *system) account(ctx context.Context, h holding, dry bool) (accountView,
 		Spent: state.Spent, SpentToday: state.Today.Spent, Reserved: state.Reserved, Refunded: state.Refunded,
 		Budget: h.budget, BudgetLeft: left(h.budget, totals(state.Totals)),
 		DailyBudget: h.daily, DailyBudgetLeft: left(h.daily, totals(state.Today)), Dry: dry,
-		BalanceError: h.silent(),
+		BalanceError: h.silent(), cheapest: h.cheapest,
 	}
 	if !state.BalanceAt.IsZero() {
 		at := state.BalanceAt.UTC()
@@ -270,7 +281,7 @@ func (s *system) askAll(ctx context.Context, holdings []holding, views []account
 		wg.Go(func() {
 			balance, err := s.balanceOf(ctx, holdings[n].Account)
 			if err != nil {
-				views[n].BalanceError = sentence(err)
+				views[n].BalanceError = unanswered(err)
 				return
 			}
 			at := time.Now().UTC().Truncate(time.Second)
@@ -278,6 +289,14 @@ func (s *system) askAll(ctx context.Context, holdings []holding, views []account
 		})
 	}
 	wg.Wait()
+}
+
+// unanswered says why a balance is not known.
+func unanswered(err error) string {
+	if fault.CodeOf(err) == fault.Denied {
+		return "the provider does not accept its key"
+	}
+	return sentence(err)
 }
 
 func (a *app) printAccounts(views []accountView) {
@@ -305,9 +324,9 @@ func (v *accountView) remark() string {
 	switch {
 	case v.Dry:
 		return fmt.Sprintf("out of credits: %s, and on by itself when there are some", plural(v.QueuedItems, "file")+" parked")
-	case v.BudgetLeft != nil && *v.BudgetLeft == 0:
+	case v.BudgetLeft != nil && *v.BudgetLeft < v.cheapest:
 		return "its budget is used up"
-	case v.DailyBudgetLeft != nil && *v.DailyBudgetLeft == 0:
+	case v.DailyBudgetLeft != nil && *v.DailyBudgetLeft < v.cheapest:
 		return "its budget of today is used up"
 	case !v.Configured:
 		return "not configured here"

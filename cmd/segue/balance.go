@@ -67,7 +67,7 @@ func (a *app) balances(ctx context.Context, sys *system, q asking) error {
 		b, err := sys.read(ctx, h, cmp.Or(q.limit, keptBeside))
 		if err != nil {
 			failed = errors.Join(failed, err)
-			fmt.Fprintf(a.stderr, "note: the balance of %s is not known: %s\n", h.Account, sentence(err))
+			fmt.Fprintf(a.stderr, "note: the balance of %s is not known: %s\n", h.Account, unanswered(err))
 			continue
 		}
 		all = append(all, *b)

@@ -291,6 +291,10 @@ func (a *app) retry(ctx context.Context, sys *system, ids []string, r retrying) 
 		}
 	}
 	act := decision{verb: "retry", only: "only an item that has failed or was canceled can be retried", detail: "from " + cmp.Or(string(r.step), "where it ended")}
+	if r.budget != nil {
+		// The command's own --budget would set it again.
+		act.next = ", with --budget " + number(*r.budget)
+	}
 	act.change = func(it *session.Item, now time.Time) error { return it.Retry(r.step, now) }
 	return a.decide(ctx, sys, items, act)
 }
@@ -360,7 +364,9 @@ func (a *app) confirm() error {
 type decision struct {
 	verb, detail string
 	// only says which items can be decided about so.
-	only   string
+	only string
+	// next is what must be added to the command that goes on.
+	next   string
 	change func(*session.Item, time.Time) error
 }
 
@@ -413,7 +419,7 @@ func (a *app) decide(ctx context.Context, sys *system, items []session.Ref, act 
 		return hinted(first, "segue items %s", id)
 	case "":
 		if queued > 0 {
-			fmt.Fprintf(a.stderr, "next:  %s\n", sys.goingOn(id))
+			fmt.Fprintf(a.stderr, "next:  %s\n", sys.goingOn(id, act.next))
 		}
 	}
 	return first
@@ -441,6 +447,7 @@ func (s *system) apply(ctx context.Context, ref session.Ref, act decision) (*ses
 	it := &work.Item
 	account := ledger.Account{Provider: work.Session.Provider, Name: work.Session.Account}
 	err = errors.Join(
+		s.store.Owe(ctx, it.Session),
 		s.ledger.Follow(ctx, account, &before, it),
 		s.ledger.Record(ctx, ledger.Act{
 			Who: s.app.operator(), Verb: act.verb, Session: it.Session, Index: it.Index,
@@ -461,9 +468,9 @@ func (a *app) operator() string {
 }
 
 // goingOn is the command that sees a session through which waits for a worker.
-func (s *system) goingOn(id string) string {
+func (s *system) goingOn(id, with string) string {
 	if s.embedded != nil {
-		return "the command that submitted it, again: it goes on (or segue up)"
+		return "the command that submitted it, again" + with + ": it goes on (or segue up)"
 	}
 	return "segue status --watch " + id
 }

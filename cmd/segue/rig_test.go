@@ -85,7 +85,8 @@ security: {allow_private_hosts: ["%[1]s"]}
 // secretKey is the key that must not appear anywhere.
 const secretKey = "sk-never-to-be-seen-4711"
 
-// setUp gives a script its simulator, its configuration, a home and two songs.
+// setUp gives a script its simulator, its configuration, a home, two songs, and an
+// album of five.
 func setUp(env *testscript.Env, dbs *databases) error {
 	sim, err := simulator.New(simulator.Options{
 		Seed: 1, TrackScale: 0.05, PollAdvice: time.Millisecond, FaultDelay: time.Millisecond,
@@ -114,6 +115,11 @@ func setUp(env *testscript.Env, dbs *databases) error {
 		"SIM": "http://" + r.address, "STUDIO_KEY": secretKey, "WRONG_KEY": "wrong-" + secretKey,
 	} {
 		env.Setenv(name, value)
+	}
+	for _, song := range samples.Files() {
+		if err := place(filepath.Join(env.WorkDir, "album", song.Name), song.Data); err != nil {
+			return err
+		}
 	}
 	return errors.Join(
 		place(filepath.Join(home, "conf", "segue", "segue.yaml"), fmt.Appendf(nil, providersYAML, r.address)),
@@ -166,6 +172,23 @@ func useRedis(ts *testscript.TestScript, neg bool, _ []string) {
 	ts.Check(err)
 	r.rdb = redis.NewClient(o)
 	ts.Setenv("SEGUE_REDIS_URL", url)
+}
+
+// forget deletes every key that matches a pattern, and ends the script when none does.
+func forget(ts *testscript.TestScript, neg bool, args []string) {
+	r := rigOf(ts, neg)
+	want(ts, len(args) == 1 && r.rdb != nil, "redis, then forget PATTERN")
+	ctx := context.Background()
+	gone := 0
+	keys := r.rdb.Scan(ctx, 0, args[0], 1000).Iterator()
+	for keys.Next(ctx) {
+		ts.Check(r.rdb.Del(ctx, keys.Val()).Err())
+		gone++
+	}
+	ts.Check(keys.Err())
+	if gone == 0 {
+		ts.Fatalf("no key matches %s", args[0])
+	}
 }
 
 // dumpRedis writes every key and value of the script's database.
@@ -228,6 +251,15 @@ func (r *rig) extension(ts *testscript.TestScript, file string) string {
 	}
 	ts.Fatalf("nothing extends %s", file)
 	return ""
+}
+
+// account is the one that the script's key belongs to.
+func (r *rig) account(ts *testscript.TestScript) string {
+	charges := r.sim.Charges()
+	if len(charges) == 0 {
+		ts.Fatalf("nothing was charged yet: the simulator knows no account")
+	}
+	return charges[0].Account
 }
 
 // uploads are the addresses that audio was fetched from.

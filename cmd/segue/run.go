@@ -84,7 +84,7 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 		return errors.Join(err, sys.close())
 	}
 	unfinished := a.finish(ctx, sys, p, id, screen, how)
-	status, err := sys.client.Status(context.WithoutCancel(ctx), id)
+	status, needed, err := sys.outcome(context.WithoutCancel(ctx), id)
 	err = errors.Join(err, sys.close())
 	screen.close()
 	switch {
@@ -95,7 +95,18 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 	case err != nil:
 		return err
 	}
-	return a.results(status)
+	return a.results(status, needed)
+}
+
+// outcome is how a session stands, and the budget that what failed for want of one
+// needs.
+func (s *system) outcome(ctx context.Context, id string) (status *enqueue.Status, needed float64, err error) {
+	status, err = s.client.Status(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	needed, err = s.enough(ctx, status)
+	return status, needed, err
 }
 
 // start checks what can be checked for free, and submits.
@@ -130,6 +141,11 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 	screen.say("%s %s: %s on %s/%s", verb, submitted.SessionID, plural(len(s.Items), "file"), s.Provider, s.Account)
 	if known {
 		screen.say("balance: %s credits", number(credits))
+	}
+	if submitted.Existed {
+		if err := sys.resume(ctx, submitted.SessionID, credits, known); err != nil {
+			return submitted.SessionID, err
+		}
 	}
 	return submitted.SessionID, a.others(ctx, sys, submitted.SessionID, screen)
 }
@@ -338,8 +354,9 @@ func submittedOtherwise(err error) error {
 	return hinted(err, "the same command with its first --out (or --archive) and --on-unknown, segue results SESSION --out DIR for a copy, or --again to pay anew")
 }
 
-// results prints how a session ended and gives the exit code that says so.
-func (a *app) results(status *enqueue.Status) error {
+// results prints how a session ended and gives the exit code that says so. needed is
+// the budget that would do for what failed for want of one, or 0.
+func (a *app) results(status *enqueue.Status, needed float64) error {
 	if a.json {
 		if err := a.printJSON(status); err != nil {
 			return err
@@ -348,11 +365,11 @@ func (a *app) results(status *enqueue.Status) error {
 		a.printStatus(status)
 		a.printHeld(status, 3)
 	}
-	return a.verdict(status)
+	return a.verdict(status, needed)
 }
 
 // verdict is the exit code of a session's status.
-func (a *app) verdict(status *enqueue.Status) error {
+func (a *app) verdict(status *enqueue.Status, needed float64) error {
 	counts := status.Counts
 	switch {
 	case counts.Held > 0:
@@ -364,6 +381,12 @@ func (a *app) verdict(status *enqueue.Status) error {
 		return nil
 	case counts.Failed > 0:
 		failed := fmt.Errorf("%d of %s failed", counts.Failed, plural(counts.Total, "item"))
+		if needed > 0 {
+			return &failure{
+				exitFailedItems, fmt.Errorf("%w: the budget of the session is used up", failed),
+				fmt.Sprintf("segue retry %s --code exhausted --budget %s", status.SessionID, number(needed)),
+			}
+		}
 		if denied(status) {
 			return &failure{exitDenied, failed, "put right the key or its permissions (segue config print shows where it comes from), then segue retry " + status.SessionID}
 		}

@@ -31,6 +31,9 @@ type screen struct {
 	notes   map[int]string
 	reasons map[string]bool
 	said    map[string]bool
+	// wanting is why files wait for credits; explained says that it was said.
+	wanting   string
+	explained bool
 	// dir is what all the files' names begin with, and bars leave out.
 	dir string
 }
@@ -151,7 +154,7 @@ func (s *screen) show(ctx context.Context, sys *system, current *session.Session
 	if current.Total > maxFiles {
 		s.showTotal(current)
 		s.line(current, current.Tally())
-		return s.sample(ctx, sys, current.ID)
+		return s.sample(ctx, sys, current)
 	}
 	items := make([]*session.Item, 0, current.Total)
 	err := sys.store.Each(ctx, current.ID, 0, 0, func(it *session.Item) error {
@@ -159,6 +162,10 @@ func (s *screen) show(ctx context.Context, sys *system, current *session.Session
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	waiting, steps := unpaidOf(items)
+	if s.explained, err = s.credits(ctx, sys, current, waiting, steps); err != nil {
 		return err
 	}
 	s.showItems(items)
@@ -225,23 +232,40 @@ func wayOf(current *session.Session) (all, done int) {
 	return all, done
 }
 
-// line says in one line where many files are.
 // sampleSize is how many of many files are asked why they wait.
 const sampleSize = 500
 
 // sample says why files of a large session wait longer than usual, each reason
 // once: what one of them waits for, most of the others do too.
-func (s *screen) sample(ctx context.Context, sys *system, id string) error {
-	return sys.store.Each(ctx, id, 0, sampleSize, func(it *session.Item) error {
-		if it.Failure == nil || it.State.Ended() || s.reasons[it.Failure.Reason] {
-			return nil
+func (s *screen) sample(ctx context.Context, sys *system, current *session.Session) error {
+	var troubled []*session.Item
+	err := sys.store.Each(ctx, current.ID, 0, sampleSize, func(it *session.Item) error {
+		if it.Failure != nil && !it.State.Ended() {
+			troubled = append(troubled, it)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	waiting, steps := unpaidOf(troubled)
+	if waiting > 0 { // then all do that wait their turn
+		waiting = current.Counts["upload.queued"] + current.Counts["extend.queued"]
+	}
+	if s.explained, err = s.credits(ctx, sys, current, waiting, steps); err != nil {
+		return err
+	}
+	for _, it := range troubled {
+		if s.reasons[it.Failure.Reason] || (s.explained && unpaid(it)) {
+			continue
 		}
 		s.reasons[it.Failure.Reason] = true
 		s.say("%s waits, and others may: %s", it.Source.Name, it.Failure.Reason)
-		return nil
-	})
+	}
+	return nil
 }
 
+// line says in one line where many files are.
 func (s *screen) line(current *session.Session, tally session.Tally) {
 	if s.bars != nil {
 		return
@@ -270,7 +294,12 @@ func (s *screen) line(current *session.Session, tally session.Tally) {
 func (s *screen) showItem(it *session.Item) {
 	label := it.Label()
 	if s.bars == nil {
-		if why := trouble(it); why != "" {
+		switch why := trouble(it); {
+		case why == "" || (s.explained && unpaid(it)):
+		case unpaid(it) && it.Updated.Before(s.started): // of an earlier command: it is tried anew
+		case unpaid(it):
+			s.once(why) // what one is refused for, the others are too
+		default:
 			s.note(it.Index, it.Source.Name+": "+why)
 		}
 		if before, _ := s.labels.Swap(it.Index, label); before != label && worthALine(it) {
@@ -279,7 +308,11 @@ func (s *screen) showItem(it *session.Item) {
 		return
 	}
 	s.labels.Store(it.Index, shortEnd(words(it), maxWords))
-	if why := trouble(it); why != "" {
+	switch why := trouble(it); {
+	case why == "":
+	case s.explained && unpaid(it):
+		s.labels.Store(it.Index, string(it.Step)+": waiting for credits")
+	default:
 		s.labels.Store(it.Index, string(it.Step)+": will try again")
 		s.once(why)
 	}

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	redis                    gives the script a database of a real redis-server
 //	cut FROM BYTES TO        copies the beginning of a file
 //	nowhere TEXT PATH…       no file below the paths contains the text
+//	forget PATTERN           deletes every key of the script's database that matches
 //	dumpredis FILE           writes every key and value of the script's database
 //	shape FILE               holds a session's JSON to what interface.md promises
 //	sim …                    see (*rig).command
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "id": sessionID, "redis": useRedis, "cut": cut, "nowhere": nowhere,
-			"dumpredis": dumpRedis, "shape": shape,
+			"dumpredis": dumpRedis, "forget": forget, "shape": shape,
 			"sim": func(ts *testscript.TestScript, neg bool, args []string) { rigOf(ts, neg).command(ts, args) },
 		},
 	})
@@ -141,6 +142,7 @@ func nowhere(ts *testscript.TestScript, neg bool, args []string) {
 //	sim twice N                  it took money for the same thing again exactly so often
 //	sim operation FILE NAME      puts the operation that extends a file into a variable
 //	sim token NAME               puts the secret part of the last staged URL into one
+//	sim credits N                the account of the scripts has so much from here on
 func (r *rig) command(ts *testscript.TestScript, args []string) {
 	want(ts, len(args) > 0, "sim VERB …")
 	number := func(n int) int {
@@ -172,6 +174,8 @@ func (r *rig) command(ts *testscript.TestScript, args []string) {
 		ts.Setenv(args[2], r.extension(ts, args[1]))
 	case "token":
 		ts.Setenv(args[1], tokenOf(ts, r.uploads(ts)))
+	case "credits":
+		ts.Check(r.sim.SetCredits(r.account(ts), int64(number(1))))
 	default:
 		ts.Fatalf("sim %s: unknown", args[0])
 	}

@@ -73,12 +73,12 @@ func (a *app) status(ctx context.Context, sys *system, id string, watch bool, ti
 		}
 		screen.close()
 	}
-	status, err := sys.client.Status(ctx, id)
+	status, needed, err := sys.outcome(ctx, id)
 	if err != nil {
 		return unknownSession(err, id)
 	}
 	if watch {
-		return a.results(status)
+		return a.results(status, needed)
 	}
 	if a.json {
 		return a.printJSON(status)
