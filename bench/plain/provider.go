@@ -108,7 +108,7 @@ func (p *provider) stage(ctx context.Context, key, path string, file []byte) (st
 // extend is the paid request. It gives the id of the operation.
 func (p *provider) extend(ctx context.Context, key, address string) (string, error) {
 	body, err := json.Marshal(map[string]any{
-		"uploadUrl": address, "defaultParamFlag": true, "instrumental": true, "continueAt": 0.5, "model": "V5",
+		"uploadUrl": address, "defaultParamFlag": true, "instrumental": true, "continueAt": 1, "model": "V5",
 		"callBackUrl": "https://example.com/callback", "style": "ambient", "title": "Certified",
 	})
 	if err != nil {

@@ -198,11 +198,22 @@ func (r *run) act(ctx context.Context) error {
 		return err
 	}
 	r.final = r.atRest
-	if !r.Options.Resolve || len(r.atRest.Held) == 0 {
-		return nil
+	for round := 0; r.Options.Resolve && len(r.final.Held) > 0 && round < rounds; round++ {
+		if err := r.resolve(ctx); err != nil {
+			return err
+		}
 	}
-	return r.resolve(ctx)
+	if r.Options.Resolve {
+		for _, h := range r.final.Held {
+			r.final.Breaches = append(r.final.Breaches, Breach{allOver, "item " + h.Item + " is held whenever it was resolved: " + h.Reason})
+		}
+	}
+	return nil
 }
+
+// rounds is how often what is held is resolved: with a provider that fails, a request
+// that is sent again may be in doubt again.
+const rounds = 5
 
 // disturb kills and feeds until nothing moves any more.
 func (r *run) disturb(ctx context.Context) error {
@@ -222,28 +233,24 @@ func (r *run) disturb(ctx context.Context) error {
 
 // resolve decides about held items by the provider's log, and sees them through.
 func (r *run) resolve(ctx context.Context) error {
-	r.tell(Progress{Stage: "resolving", Load: Load{Held: len(r.atRest.Held)}})
-	for _, h := range r.atRest.Held {
+	held := r.final.Held
+	r.tell(Progress{Stage: "resolving", Load: Load{Held: len(held)}})
+	for _, h := range held {
 		if h.Charged {
 			r.resolutions.Adopted++
 		} else {
 			r.resolutions.Resubmitted++
 		}
 	}
-	if err := r.system.Resolve(ctx, r.atRest.Held); err != nil {
+	if err := r.system.Resolve(ctx, held); err != nil {
 		return err
 	}
-	never := make(chan struct{})
-	close(never)
-	if err := r.feed(ctx, never); err != nil {
+	killed := make(chan struct{})
+	close(killed)
+	if err := r.feed(ctx, killed); err != nil {
 		return err
 	}
 	var err error
 	r.final, err = r.judge(ctx)
-	if err == nil && len(r.final.Held) > 0 {
-		for _, h := range r.final.Held {
-			r.final.Breaches = append(r.final.Breaches, Breach{allOver, "item " + h.Item + " is held again after it was resolved: " + h.Reason})
-		}
-	}
 	return err
 }

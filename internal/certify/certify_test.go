@@ -64,8 +64,8 @@ func TestSongs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(info.Format) != "wav" || info.Duration != time.Second || info.SHA256 != song.SHA256 || info.Size != song.Size || info.Problem != "" {
-			t.Errorf("%s is %+v; want one second of sound WAV with digest %s", song.Path, info, song.SHA256)
+		if string(info.Format) != "wav" || info.Duration != 1250*time.Millisecond || info.SHA256 != song.SHA256 || info.Size != song.Size || info.Problem != "" {
+			t.Errorf("%s is %+v; want 1.25 s of sound WAV with digest %s", song.Path, info, song.SHA256)
 		}
 		if seen[song.SHA256] {
 			t.Errorf("%s has the bytes of another song", song.Path)

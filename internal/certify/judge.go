@@ -60,8 +60,8 @@ type Item struct {
 	// Step is the one that it is at.
 	Step   string
 	Reason string
-	// Operations are all provider operations on its record, Clips all clips: evidence
-	// may have named a charge's clip and not its operation.
+	// Operations are all operations of paid steps on its record, Clips all clips:
+	// evidence may have named a charge's clip and not its operation.
 	Operations []string
 	Clips      []string
 }

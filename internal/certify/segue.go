@@ -143,7 +143,7 @@ func (s *Segue) Submit(ctx context.Context, batch Batch) (string, error) {
 	}
 	wanted := enqueue.Session{Provider: s.rig.Options.Provider, Account: batch.Account, Items: items}
 	if batch.Last == stepExtend {
-		wanted.Extend = &enqueue.Extend{ContinueAt: 0.5, Instrumental: true, Style: "ambient", Title: "Certified"}
+		wanted.Extend = &enqueue.Extend{ContinueAt: 1, Instrumental: true, Style: "ambient", Title: "Certified"}
 	}
 	submitted, err := s.client.Submit(ctx, wanted)
 	if err != nil {
@@ -317,9 +317,13 @@ func (s *Segue) session(ctx context.Context, id string) (Session, error) {
 	s.mu.Lock()
 	effects := slices.Clone(s.settled[id])
 	s.mu.Unlock()
+	paid, err := s.paidOperations(ctx, id)
+	if err != nil {
+		return Session{}, err
+	}
 	out := Session{ID: id, AudioIDs: status.AudioIDs, Settled: max(current.Completions, current.Settled), Effects: effects, Told: told, Spent: &status.CreditsSpent}
 	for _, it := range status.Items {
-		item := Item{ID: it.ItemID, State: it.Status, Step: it.Step, Operations: it.OperationIDs}
+		item := Item{ID: it.ItemID, State: it.Status, Step: it.Step, Operations: paid[it.Index]}
 		if it.ClipID != "" {
 			item.Clips = []string{it.ClipID}
 		}
@@ -329,6 +333,21 @@ func (s *Segue) session(ctx context.Context, id string) (Session, error) {
 		out.Items = append(out.Items, item)
 	}
 	return out, nil
+}
+
+// paidOperations are the operations of paid steps on record, by item: an upload that
+// costs nothing has operations that no charge log knows.
+func (s *Segue) paidOperations(ctx context.Context, id string) (map[int][]string, error) {
+	paid := map[int][]string{}
+	err := s.store.Each(ctx, id, 0, 0, func(it *session.Item) error {
+		for _, op := range it.Operations {
+			if s.rig.vendor.paid[string(op.Step)] != "" && op.ID != "" {
+				paid[it.Index] = append(paid[it.Index], op.ID)
+			}
+		}
+		return nil
+	})
+	return paid, err
 }
 
 // told are the audioIds of the report beside the archived results, which is written

@@ -24,7 +24,7 @@ type Song struct {
 }
 
 // songLength is short: what is measured does not depend on it.
-const songLength = time.Second
+const songLength = 1250 * time.Millisecond
 
 // rate is the samples per second of a song, of one byte each.
 const rate = 8000
