@@ -61,7 +61,7 @@ func (h *Handlers) adopt(ctx context.Context, work *session.Work, report *sessio
 		}
 		return w.Item.Stray(session.Operation{
 			ID: report.Operation, Step: report.Step, Generation: report.Generation, Credits: credits, At: w.Now.UnixMilli(),
-		})
+		}, w.Now)
 	})
 	switch {
 	case fault.CodeOf(err) == fault.Conflict:

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 // it billed, which Segue does not control.
 type vendor struct {
 	mu      sync.Mutex
+	billed  atomic.Int64
 	charges []string // "upload a.mp3", "extend clip-1"
 	opened  int
 	polls   int
@@ -52,7 +54,10 @@ func (v *vendor) OpenSession(context.Context) (string, error) {
 func (v *vendor) submit(what string) (*provider.Accepted, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	bill := func() { v.charges = append(v.charges, what) }
+	bill := func() {
+		v.charges = append(v.charges, what)
+		v.billed.Add(1)
+	}
 	if len(v.submits) > 0 {
 		answer := v.submits[0]
 		v.submits = v.submits[1:]
@@ -92,11 +97,10 @@ func (v *vendor) Poll(_ context.Context, op *provider.Operation) (*provider.Stat
 	}}, nil
 }
 
-// Credits is 100, less two for everything that was billed.
+// Credits is 100, less two for everything that was billed. It may be asked for while
+// a request is being answered.
 func (v *vendor) Credits(context.Context) (float64, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return 100 - 2*float64(len(v.charges)), nil
+	return 100 - 2*float64(v.billed.Load()), nil
 }
 
 // shelf is an archive in memory.

@@ -81,7 +81,7 @@ func (h *Handlers) accept(ctx context.Context, j *job, accepted *provider.Accept
 	if fault.CodeOf(err) == fault.Conflict {
 		// The step is somebody else's by now, or the first of two writes came through
 		// and its reply did not: then this changes nothing.
-		return h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error { return it.Stray(stray) })
+		return h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Stray(stray, now) })
 	}
 	// This line is the last trace of a paid operation if Redis stays away: an
 	// operator resolves the held item with it.

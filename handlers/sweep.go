@@ -152,7 +152,7 @@ func (h *Handlers) sweepQueued(ctx context.Context, it *session.Item) error {
 			return err
 		}
 		return h.later(ctx, it, soon)
-	case queue.Active, queue.Over:
+	case queue.Active, queue.Over, queue.Stuck:
 	}
 	return h.replace(ctx, it)
 }

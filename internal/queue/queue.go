@@ -24,6 +24,9 @@ type Queue struct {
 	rdb       redis.UniversalClient
 	client    atomic.Pointer[asynq.Client]
 	inspector *asynq.Inspector
+
+	mu    sync.Mutex
+	sizes map[string]queueSize
 }
 
 // New returns a Queue over a client that it does not own.
@@ -95,6 +98,17 @@ const (
 	Active
 	// Over means that it completed or was archived, and is only kept to be seen.
 	Over
+	// Stuck means that it says it will be executed, and is on no list that would see
+	// to it: a part of the queue's keys was lost.
+	Stuck
+)
+
+const (
+	// lateBy is how long after its time a sleeping task counts as stuck. It allows for
+	// clocks that disagree: asynq sleeps by the workers' own.
+	lateBy = 15 * time.Minute
+	// sizeFor is for how long a queue's size is remembered.
+	sizeFor = 2 * time.Second
 )
 
 // Find says where a task is.
@@ -110,7 +124,14 @@ func (q *Queue) Find(task tasks.Task) (Place, error) {
 		return Gone, fault.New(fault.Unavailable, "queue.Find", err)
 	}
 	switch info.State {
-	case asynq.TaskStatePending, asynq.TaskStateScheduled, asynq.TaskStateRetry, asynq.TaskStateAggregating:
+	case asynq.TaskStatePending:
+		return q.pending(task.Policy.Queue)
+	case asynq.TaskStateScheduled, asynq.TaskStateRetry:
+		if !info.NextProcessAt.IsZero() && time.Since(info.NextProcessAt) > lateBy {
+			return Stuck, nil
+		}
+		return Coming, nil
+	case asynq.TaskStateAggregating:
 		return Coming, nil
 	case asynq.TaskStateActive:
 		return Active, nil
@@ -118,6 +139,35 @@ func (q *Queue) Find(task tasks.Task) (Place, error) {
 		return Over, nil
 	}
 	return Gone, fault.New(fault.Malformed, "queue.Find", fmt.Errorf("task state %v", info.State))
+}
+
+// pending is where a task is that says it is on its queue.
+func (q *Queue) pending(name string) (Place, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	size, known := q.sizes[name]
+	// That it is empty is never taken from memory: a task may have come since.
+	if !known || size.pending == 0 || time.Since(size.read) > sizeFor {
+		info, err := q.inspector.GetQueueInfo(name)
+		if err != nil {
+			return Gone, fault.New(fault.Unavailable, "queue.Find", err)
+		}
+		size = queueSize{info.Pending, time.Now()}
+		if q.sizes == nil {
+			q.sizes = map[string]queueSize{}
+		}
+		q.sizes[name] = size
+	}
+	if size.pending == 0 {
+		return Stuck, nil
+	}
+	return Coming, nil
+}
+
+// queueSize is how many tasks of a queue wait for a worker, and when that was read.
+type queueSize struct {
+	pending int
+	read    time.Time
 }
 
 // Wake runs a task that is scheduled or in retry now. One in any other place needs

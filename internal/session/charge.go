@@ -1,5 +1,7 @@
 package session
 
+import "time"
+
 // Operation is something that was charged, or may have been, for an item.
 type Operation struct {
 	// ID is the provider's id of it; empty when it was charged and none is known.
@@ -73,12 +75,23 @@ func (it *Item) Committed() float64 {
 }
 
 // Stray puts on record an operation that was accepted after its claim had been
-// given to somebody else: it was paid, so it is never forgotten.
-func (it *Item) Stray(op Operation) error {
+// given to somebody else: it was paid, so it is never forgotten. Where the step is
+// about to be sent again and has not been claimed for it, the item goes on with the
+// operation instead: what was paid for once is enough.
+func (it *Item) Stray(op Operation, now time.Time) error {
 	if op.ID == "" && op.Credits == 0 {
 		return nil // a step that ended at once, and free: nothing was left behind
 	}
+	known := false
+	for _, before := range it.Operations {
+		known = known || (op.ID != "" && before.ID == op.ID)
+	}
 	it.charge(op)
+	again := it.State == Queued && it.Step == op.Step && it.Generation == op.Generation+1 && it.Used[it.Step] <= it.Generation
+	if again && op.ID != "" && !known {
+		it.State, it.Operation, it.OperationAt = Waiting, op.ID, now.UnixMilli()
+		it.Failure = nil
+	}
 	return nil
 }
 

@@ -172,7 +172,7 @@ func TestThirdDeathIsQuarantined(t *testing.T) {
 func TestStrayIsRecordedOnce(t *testing.T) {
 	it := in(session.Waiting)
 	for _, operation := range []string{"late", "late", "op1", ""} {
-		if err := it.Stray(session.Operation{ID: operation, Step: session.StepUpload}); err != nil {
+		if err := it.Stray(session.Operation{ID: operation, Step: session.StepUpload}, noon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -250,7 +250,7 @@ func TestOneChargePerGeneration(t *testing.T) {
 	for name, c := range cases {
 		it := in(session.Queued)
 		for _, op := range c.news {
-			if err := it.Stray(op); err != nil {
+			if err := it.Stray(op, noon); err != nil {
 				t.Fatal(err)
 			}
 		}

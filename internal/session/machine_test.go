@@ -215,7 +215,7 @@ func (w *world) record(t *rapid.T, a *actor) {
 		err = w.update(index, func(it *session.Item) error { return it.Accept(a.token, accepted, machineStart) })
 		if err != nil {
 			err = w.update(index, func(it *session.Item) error {
-				return it.Stray(session.Operation{ID: a.operation, Step: step, Generation: generation, Credits: 1})
+				return it.Stray(session.Operation{ID: a.operation, Step: step, Generation: generation, Credits: 1}, machineStart)
 			})
 		}
 	}

@@ -278,9 +278,27 @@ func (s *Store) Underway(ctx context.Context, provider, account string) (int, er
 	return underway, nil
 }
 
-// Close takes a session off the list of those that are owed work.
+// Close takes a session off the list of those that are owed work, unless it is owed
+// some: somebody may have reopened it while it was found to be over.
 func (s *Store) Close(ctx context.Context, id string) error {
-	return down("session.Close", s.rdb.ZRem(ctx, keyOpen, id).Err())
+	if err := s.rdb.ZRem(ctx, keyOpen, id).Err(); err != nil {
+		return down("session.Close", err)
+	}
+	overdue, err := s.Overdue(ctx, id, 0)
+	if err != nil || overdue.Over {
+		return err
+	}
+	return s.Owe(ctx, id)
+}
+
+// Owe puts a session on the list of those that are owed work. Whoever reopens an
+// item does so before and after: the list may be tidied in between.
+func (s *Store) Owe(ctx context.Context, id string) error {
+	now, err := s.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return down("session.Owe", s.rdb.ZAddNX(ctx, keyOpen, redis.Z{Score: float64(now.UnixMilli()), Member: id}).Err())
 }
 
 // Overdue is what the sweep should look at in one session.
