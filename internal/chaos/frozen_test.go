@@ -19,6 +19,7 @@ func TestFrozenInFlight(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	t.Parallel()
 	r := assemble(t, setup{seed: 1, workers: 2, calls: 8, answer: 2500})
 	first, second := r.workers[0], r.workers[1]
 	first.start()
@@ -37,6 +38,7 @@ func TestFrozenInFlight(t *testing.T) {
 	first.process.Signal(syscall.SIGCONT)
 	r.calm()
 	r.finish(wait())
+	r.judge()
 }
 
 // pastClaims is longer than a claim of a paid step lasts (2 min), and than the minute
@@ -59,6 +61,7 @@ func TestFrozenBeforeSending(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	t.Parallel()
 	const songs = 40
 	r := assemble(t, setup{seed: 2, workers: 2, calls: 8, answer: 300})
 	first, second := r.workers[0], r.workers[1]
@@ -88,6 +91,7 @@ func TestFrozenBeforeSending(t *testing.T) {
 	first.process.Signal(syscall.SIGCONT)
 	r.calm()
 	r.finish(wait())
+	r.judge()
 }
 
 // awaitClaim waits until some paid request is claimed and unanswered.

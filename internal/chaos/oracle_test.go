@@ -26,6 +26,17 @@ type books struct {
 	// decided counts, per job, the charges that the operator allowed beyond the first.
 	decided  map[proctest.Job]int
 	sessions []ended
+	// accounts are Segue's own books.
+	accounts []account
+}
+
+// account is Segue's book of the account at one provider.
+type account struct {
+	Provider string  `json:"provider"`
+	Spent    float64 `json:"spent"`
+	Reserved float64 `json:"reserved"`
+	// presumed is what the operator's decisions let stand as perhaps spent.
+	presumed float64
 }
 
 // ended is a session in the end.
@@ -51,7 +62,28 @@ func (b *books) findings() []string {
 	for n := range b.sessions {
 		found = append(found, b.session(&b.sessions[n])...)
 	}
+	for n := range b.accounts {
+		found = append(found, b.ledger(&b.accounts[n])...)
+	}
 	return append(found, b.conduct()...)
+}
+
+// ledger compares an account's book with what the provider took: a budget holds only
+// as well as the book does (P7).
+func (b *books) ledger(a *account) []string {
+	var took float64
+	for key, charges := range b.charges {
+		if provider, _, _ := strings.Cut(key.Endpoint, "."); provider != a.Provider {
+			continue
+		}
+		for _, c := range charges {
+			took += float64(c.Credits)
+		}
+	}
+	if a.Reserved == 0 && a.Spent >= took && a.Spent <= took+a.presumed {
+		return nil
+	}
+	return []string{fmt.Sprintf("the book of %s has %g spent and %g reserved, and the provider took %g (%g more may be presumed)", a.Provider, a.Spent, a.Reserved, took, a.presumed)}
 }
 
 func byJob(a, b proctest.Job) int {

@@ -3,6 +3,7 @@
 package chaos_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -31,14 +32,13 @@ type plan struct {
 	shifts []time.Duration
 
 	dice *rand.Rand
-	end  time.Duration
 	// busy is when each place is itself again: no fault begins there before.
 	busy map[string]time.Duration
 }
 
 // drawn is the plan of a seed.
 func drawn(seed uint64, workers int, length time.Duration) *plan {
-	p := &plan{dice: rand.New(rand.NewPCG(seed, 0)), end: length, busy: map[string]time.Duration{}}
+	p := newPlan(seed)
 	p.faults = p.mixture()
 	for range workers {
 		p.shifts = append(p.shifts, []time.Duration{0, 5 * time.Minute, -5 * time.Minute}[p.dice.IntN(3)])
@@ -47,13 +47,23 @@ func drawn(seed uint64, workers int, length time.Duration) *plan {
 		(*plan).killWorker, (*plan).killWorker, (*plan).replaceWorker, (*plan).stopWorker, (*plan).stopWorker,
 		(*plan).killRedis, (*plan).cutClients, (*plan).flushScripts, (*plan).wipeQueues,
 		(*plan).slowRedis, (*plan).freezeRedis, (*plan).resetRedis,
-		(*plan).resetProvider, (*plan).shutGate,
+		(*plan).cutRedis, (*plan).resetProvider, (*plan).cutProvider, (*plan).shutGate,
 	}
 	for at := time.Second; at < length; at += p.between(300*time.Millisecond, 1500*time.Millisecond) {
 		menu[p.dice.IntN(len(menu))](p, at, p.dice.IntN(workers))
 	}
-	slices.SortStableFunc(p.events, func(a, b event) int { return int(a.at - b.at) })
+	p.order()
 	return p
+}
+
+// newPlan is one in which nothing happens yet.
+func newPlan(seed uint64) *plan {
+	return &plan{dice: rand.New(rand.NewPCG(seed, 0)), busy: map[string]time.Duration{}}
+}
+
+// order puts the events in the order of their times.
+func (p *plan) order() {
+	slices.SortStableFunc(p.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 }
 
 // String lists the plan, for who repeats a run by hand.
@@ -207,6 +217,17 @@ func (p *plan) resetRedis(at time.Duration, n int) {
 // resetProvider passes paid requests on and loses their answers.
 func (p *plan) resetProvider(at time.Duration, n int) {
 	p.badWire(at, at+p.between(200*time.Millisecond, 1500*time.Millisecond), n, "reset provider", toProvider, reset())
+}
+
+// cutRedis breaks connections in the middle of what is said on them.
+func (p *plan) cutRedis(at time.Duration, n int) {
+	p.badWire(at, at+p.between(200*time.Millisecond, 2*time.Second), n, "cut redis", toRedis, cut(p.direction(), p.dice.IntN(3000)))
+}
+
+// cutProvider breaks requests and answers off: what is cut on its way there was never
+// asked for, what is cut on its way back was.
+func (p *plan) cutProvider(at time.Duration, n int) {
+	p.badWire(at, at+p.between(200*time.Millisecond, 1500*time.Millisecond), n, "cut provider", toProvider, cut(p.direction(), p.dice.IntN(800)))
 }
 
 // shutGate keeps callbacks out.

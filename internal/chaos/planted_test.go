@@ -30,9 +30,10 @@ func sound() *books {
 			at("aa", "mountsea.item"): charge("up-a", 2), at("aa", "mountsea.generate"): charge("ext-a", 10),
 			at("bb", "mountsea.item"): charge("up-b", 2), at("bb", "mountsea.generate"): charge("ext-b", 10),
 		},
-		verdict: simulator.Verdict{Charges: 4},
-		made:    map[string][]string{"up-a": {"clip-a"}, "up-b": {"clip-b"}, "ext-a": {"a1", "a2"}, "ext-b": {"b1", "b2"}},
-		decided: map[proctest.Job]int{},
+		verdict:  simulator.Verdict{Charges: 4},
+		made:     map[string][]string{"up-a": {"clip-a"}, "up-b": {"clip-b"}, "ext-a": {"a1", "a2"}, "ext-b": {"b1", "b2"}},
+		decided:  map[proctest.Job]int{},
+		accounts: []account{{Provider: "kie"}, {Provider: "mountsea", Spent: 24}},
 		sessions: []ended{{
 			vendor: vendor, songs: []proctest.Song{{Path: "a.wav", SHA256: "aa"}, {Path: "b.wav", SHA256: "bb"}},
 			completions: "1", settled: "1",
@@ -65,7 +66,7 @@ func TestOracle(t *testing.T) {
 			again(b, "mountsea.generate", "ext-b2")
 			b.made["ext-b2"] = []string{"b1", "b2"}
 			st.Items[1].OperationIDs = append(st.Items[1].OperationIDs, "ext-b2")
-			st.CreditsSpent = 34
+			st.CreditsSpent, b.accounts[1].Spent = 34, 34
 		}, []string{"extra charge: 2 times mountsea.generate for bb"}},
 		{"a song paid twice that the operator let be paid twice", func(b *books, st *proctest.Status) {
 			again(b, "mountsea.generate", "ext-b2")
@@ -73,11 +74,12 @@ func TestOracle(t *testing.T) {
 			b.decided[proctest.Job{SHA256: "bb", Endpoint: "mountsea.generate"}] = 1
 			st.Items[1].OperationIDs = append(st.Items[1].OperationIDs, "ext-b2")
 			st.Items[1].AudioIDs, st.AudioIDs, st.CreditsSpent = []string{"b3", "b4"}, []string{"a1", "a2", "b3", "b4"}, 34
+			b.accounts[1].Spent = 34
 		}, nil},
 		{"an upload paid twice, and one forgotten", func(b *books, _ *proctest.Status) {
 			again(b, "mountsea.item", "up-b2")
 			b.made["up-b2"] = []string{"clip-b2"}
-		}, []string{"extra charge: 2 times mountsea.item for bb", "lost charge: up-b2 of bb", "ses_1: creditsSpent is 24, and the provider took 34"}},
+		}, []string{"extra charge: 2 times mountsea.item for bb", "lost charge: up-b2 of bb", "ses_1: creditsSpent is 24, and the provider took 34", "the book of mountsea has 24 spent and 0 reserved, and the provider took 34"}},
 		{"an operation forgotten", func(_ *books, st *proctest.Status) {
 			st.Items[0].OperationIDs = []string{"up-a"}
 		}, []string{"lost charge: ext-a of aa"}},
@@ -103,6 +105,15 @@ func TestOracle(t *testing.T) {
 		{"completed twice", func(b *books, _ *proctest.Status) { b.sessions[0].completions = "2" }, []string{"ses_1: 2 completions, 1 settled"}},
 		{"never settled", func(b *books, _ *proctest.Status) { b.sessions[0].settled = "" }, []string{"ses_1: 1 completions,  settled"}},
 		{"a file cut short", func(b *books, _ *proctest.Status) { b.sessions[0].differing = []string{"a1.mp3"} }, []string{"ses_1: a1.mp3 is not what"}},
+		{"a reservation that nobody freed", func(b *books, _ *proctest.Status) {
+			b.accounts[1].Reserved = 10
+		}, []string{"the book of mountsea has 24 spent and 10 reserved"}},
+		{"credits counted that were never taken", func(b *books, _ *proctest.Status) {
+			b.accounts[0].Spent = 12
+		}, []string{"the book of kie has 12 spent and 0 reserved, and the provider took 0"}},
+		{"credits counted that the operator was asked about", func(b *books, _ *proctest.Status) {
+			b.accounts[0].Spent, b.accounts[0].presumed = 12, 12
+		}, nil},
 		{"an extra charge that only the provider knows", func(b *books, _ *proctest.Status) { b.verdict.ExtraCharges = 1 }, []string{"the provider counts 1 extra charges"}},
 		{"a result that nobody asked for", func(b *books, _ *proctest.Status) { b.verdict.UnseenResults = 1 }, []string{"the provider counts 1 results never seen"}},
 		{"another account's clip", func(b *books, _ *proctest.Status) { b.verdict.WrongAccount = 1 }, []string{"the provider counts 1 uses of the wrong account"}},
@@ -129,7 +140,7 @@ func TestPlans(t *testing.T) {
 	}
 	for _, fault := range []string{
 		"kill worker", "start worker", "replace worker", "freeze worker", "wake worker", "kill redis", "start redis",
-		"cut all of redis's clients", "flush scripts", "delete asynq's keys", "slow redis", "freeze redis", "reset redis",
+		"cut all of redis's clients", "flush scripts", "delete asynq's keys", "slow redis", "freeze redis", "reset redis", "cut redis", "cut provider",
 		"reset provider", "mend worker", "shut callbacks out", "let callbacks in", "drop_after", "callback_lost", "-5m0s",
 	} {
 		if !strings.Contains(all.String(), fault) {

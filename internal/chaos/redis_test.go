@@ -114,21 +114,11 @@ func (s *server) do(args ...any) {
 	}
 }
 
-// wipe deletes every key of a prefix, as somebody might who takes a queue for a
-// cache.
+// wipe deletes every key of a prefix at once, as somebody might who takes a queue for
+// a cache.
 func (s *server) wipe(prefix string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	keys := s.rdb.Scan(ctx, 0, prefix+"*", 1000).Iterator()
-	for keys.Next(ctx) {
-		if err := s.rdb.Del(ctx, keys.Val()).Err(); err != nil {
-			s.t.Fatalf("delete %s: %v", keys.Val(), err)
-		}
-	}
-	if err := keys.Err(); err != nil {
-		s.t.Fatalf("scan %s: %v", prefix, err)
-	}
+	s.do("EVAL", "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end return 1", "0", prefix+"*")
 }
 
 // field reads a field of a session's own record; "" where there is none.

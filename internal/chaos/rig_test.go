@@ -40,6 +40,9 @@ type rig struct {
 	// decided counts, per job, the charges that a decision of the operator allowed
 	// beyond the first.
 	decided map[proctest.Job]int
+	// presumed are the credits, by provider, of requests that the operator took for not
+	// accepted: Segue may go on counting them.
+	presumed map[string]float64
 	// calmed is when the faults were over.
 	calmed time.Time
 }
@@ -83,7 +86,7 @@ type setup struct {
 // assemble starts everything but the workers.
 func assemble(t testing.TB, with setup) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), binary: program(t), redis: startRedis(t), gate: newGate(t), decided: map[proctest.Job]int{}}
+	r := &rig{t: t, dir: t.TempDir(), binary: program(t), redis: startRedis(t), gate: newGate(t), decided: map[proctest.Job]int{}, presumed: map[string]float64{}}
 	r.provider = startProvider(t, r.binary, int64(with.seed>>1)+1, append([]string{"--extend-time", "2s", "--track-scale", "0.001"}, with.simulator...)...)
 	r.front = lay(t, "redis", r.redis.address)
 	r.write("segue.yaml", "redis://"+r.front.address()+"/0", r.provider.URL, with)

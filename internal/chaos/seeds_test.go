@@ -62,33 +62,50 @@ func TestSeeds(t *testing.T) {
 		seeded(t, *seedFlag)
 		return
 	}
-	began := time.Now()
 	for _, seed := range kept(t) {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { seeded(t, seed) })
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { inParallel(t, seed) })
 	}
-	until := time.Duration(*minutesFlag * float64(time.Minute))
+	began, until := time.Now(), time.Duration(*minutesFlag*float64(time.Minute))
 	for n := 0; n < max(1, *seedsFlag) || time.Since(began) < until; n++ {
 		seed := fresh()
-		t.Run("new "+strconv.FormatUint(seed, 10), func(t *testing.T) { seeded(t, seed) })
+		t.Run("new "+strconv.FormatUint(seed, 10), func(t *testing.T) {
+			if *minutesFlag > 0 {
+				seeded(t, seed) // one after the other: the next one is drawn when time is left
+				return
+			}
+			inParallel(t, seed)
+		})
 	}
+}
+
+func inParallel(t *testing.T, seed uint64) {
+	t.Helper()
+	t.Parallel()
+	seeded(t, seed)
 }
 
 // seeded is one run.
 func seeded(t *testing.T, seed uint64) {
-	const workers = 3
+	t.Helper()
 	length, songs := 12*time.Second, 12
 	if long() {
 		length, songs = 30*time.Second, 60
 	}
 	length = cmp.Or(*lengthFlag, length)
-	p := drawn(seed, workers, length)
+	p := drawn(seed, 3, length)
 	t.Logf("seed %d\n%s", seed, p)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("again: go test ./internal/chaos -count=1 -v -run 'TestSeeds$' -chaos.seed=%d -chaos.length=%s; keep the seed in internal/chaos/testdata/seeds.txt", seed, length)
 		}
 	})
-	r := assemble(t, setup{seed: seed, workers: workers, calls: 2, answer: 500})
+	planned(t, seed, p, songs)
+}
+
+// planned is a run of a plan: each of three vendors has so many songs to extend.
+func planned(t *testing.T, seed uint64, p *plan, songs int) {
+	t.Helper()
+	r := assemble(t, setup{seed: seed, workers: len(p.shifts), calls: 2, answer: 500})
 	r.provider.Faults(p.faults)
 	for n, w := range r.workers {
 		w.shift = p.shifts[n]
@@ -100,6 +117,7 @@ func seeded(t *testing.T, seed uint64) {
 	r.suffer(p)
 	r.calm()
 	r.finish(wait())
+	r.judge()
 }
 
 // suffer lets a plan happen.

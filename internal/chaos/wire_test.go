@@ -61,6 +61,11 @@ func slow(stream string, ms int) toxic {
 // frozen lets nothing through, and does not say so.
 func frozen(stream string) toxic { return toxic{"timeout", stream, map[string]int{"timeout": 0}} }
 
+// cut lets a number of bytes through and then ends the connection.
+func cut(stream string, bytes int) toxic {
+	return toxic{"limit_data", stream, map[string]int{"bytes": bytes}}
+}
+
 // reset passes requests on, and answers each with a reset.
 func reset() toxic { return toxic{"reset_peer", back, map[string]int{"timeout": 0}} }
 
