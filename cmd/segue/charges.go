@@ -72,6 +72,9 @@ func outcomeOf(it *session.Item, n int) string {
 		return chargeRefunded
 	case op.Presumed:
 		return chargePresumed
+	case it.State == session.Waiting && op.ID == it.Operation:
+		// It may be of an earlier generation: of a request that was thought to be lost.
+		return chargeRunning
 	case late(it, n):
 		return chargeStray
 	}
@@ -82,8 +85,6 @@ func outcomeOf(it *session.Item, n int) string {
 		return chargeKept
 	case !current || it.State == session.Failed:
 		return chargeFailed
-	case it.State == session.Waiting && op.ID == it.Operation:
-		return chargeRunning
 	}
 	return chargeStray
 }

@@ -45,11 +45,11 @@ type rebuilt struct {
 	Items   int      `json:"items"`
 	// Due are items that the sweep would never have looked at.
 	Due int `json:"due"`
-	// Put are tasks that were gone, Found those that were there, Left those whose
-	// replacement is the sweep's: a task of the same id is kept as over.
-	Put   int `json:"put"`
-	Found int `json:"found"`
-	Left  int `json:"left"`
+	// Put are tasks that were gone, Found those that were there, Replaced those that were
+	// there and would never have run.
+	Put      int `json:"put"`
+	Found    int `json:"found"`
+	Replaced int `json:"replaced"`
 	// Settled are sessions whose end is settled now.
 	Settled int `json:"settled"`
 }
@@ -66,15 +66,15 @@ func (a *app) rebuild(ctx context.Context, sys *system) error {
 	fmt.Fprintf(a.stdout, "%s looked at: %s put on the queue, %d were there; %d would never have been looked at again\n",
 		plural(r.Items, "item"), plural(r.Put, "task"), r.Found, r.Due)
 	if r.Settled > 0 {
-		fmt.Fprintf(a.stdout, "%s ended, and is settled now\n", plural(r.Settled, "session"))
+		fmt.Fprintf(a.stdout, "%s settled whose end nobody had dealt with\n", plural(r.Settled, "session"))
 	}
-	if r.Left > 0 {
-		fmt.Fprintf(a.stdout, "%s over without its item having moved: the workers' sweep replaces it\n", plural(r.Left, "task"))
+	if r.Replaced > 0 {
+		fmt.Fprintf(a.stdout, "%s replaced that would never have run\n", plural(r.Replaced, "task"))
 	}
 	for _, id := range r.Unready {
 		fmt.Fprintf(a.stderr, "note: the submission of %s was cut off: nothing of it was sent, and nothing is now (submit it again, or segue cancel %s)\n", id, id)
 	}
-	if r.Put+r.Settled > 0 {
+	if r.Put+r.Replaced+r.Settled > 0 {
 		fmt.Fprintln(a.stderr, "next:  a worker does the rest (segue worker, or the command that submitted it)")
 	}
 	return nil
@@ -154,8 +154,9 @@ func (r *rebuilt) settlings(ctx context.Context, sys *system, id string) error {
 }
 
 // items puts what follows from the state of a batch of items on the queue, where it
-// is gone.
+// is gone, and replaces what is there and will never run.
 func (r *rebuilt) items(ctx context.Context, sys *system, items []*session.Item, canceled bool) error {
+	waiting := make([]*session.Item, 0, len(items))
 	follow := make([]tasks.Task, 0, len(items))
 	for _, it := range items {
 		if canceled && it.State == session.Queued && it.Step != session.StepFetch {
@@ -166,7 +167,7 @@ func (r *rebuilt) items(ctx context.Context, sys *system, items []*session.Item,
 			return err
 		}
 		if ok {
-			follow = append(follow, task)
+			waiting, follow = append(waiting, it), append(follow, task)
 		}
 	}
 	places, err := places(sys.queue, follow)
@@ -180,8 +181,10 @@ func (r *rebuilt) items(ctx context.Context, sys *system, items []*session.Item,
 			gone = append(gone, follow[n])
 		case queue.Coming, queue.Active:
 			r.Found++
-		case queue.Over:
-			r.Left++
+		case queue.Over, queue.Stuck:
+			if err := r.replace(ctx, sys, waiting[n]); err != nil {
+				return err
+			}
 		}
 	}
 	if err := errors.Join(sys.queue.PutAll(ctx, gone)...); err != nil {
@@ -189,6 +192,22 @@ func (r *rebuilt) items(ctx context.Context, sys *system, items []*session.Item,
 	}
 	r.Put += len(gone)
 	return ctx.Err()
+}
+
+// replace gives an item a task with a new id, since the old one's is taken.
+func (r *rebuilt) replace(ctx context.Context, sys *system, it *session.Item) error {
+	if err := it.Renew(); err != nil {
+		return err
+	}
+	written, err := sys.store.Write(ctx, it, sweepSoon)
+	if fault.CodeOf(err) == fault.Conflict {
+		return nil // it moved meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	r.Replaced++
+	return sys.queue.Follow(ctx, it, written.Completion, 0)
 }
 
 // askers is how many goroutines ask asynq about tasks.

@@ -313,6 +313,9 @@ func (a *app) submit(ctx context.Context, cfg *config.Config, sub *submission, a
 		return err
 	}
 	submitted, err := a.submitTo(ctx, sys, p, s)
+	if err == nil && submitted.Existed {
+		err = sys.resume(ctx, submitted.SessionID, 0, false)
+	}
 	if err := errors.Join(err, sys.close()); err != nil {
 		return err
 	}
