@@ -69,7 +69,7 @@ func work(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	h := &handlers{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), vendor: newProvider(*api, *files), number: *number}
 	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
-		Concurrency: 16, LogLevel: asynq.WarnLevel, ShutdownTimeout: 10 * time.Second,
+		Concurrency: 4, LogLevel: asynq.WarnLevel, ShutdownTimeout: 10 * time.Second,
 		RetryDelayFunc: func(n int, err error, task *asynq.Task) time.Duration {
 			if task.Type() == pollTask {
 				return time.Second
