@@ -58,7 +58,7 @@ func drawn(seed uint64, workers int, length time.Duration) *plan {
 
 // newPlan is one in which nothing happens yet.
 func newPlan(seed uint64) *plan {
-	return &plan{dice: rand.New(rand.NewPCG(seed, 0)), busy: map[string]time.Duration{}}
+	return &plan{faults: simulator.Faults{}, dice: rand.New(rand.NewPCG(seed, 0)), busy: map[string]time.Duration{}}
 }
 
 // order puts the events in the order of their times.
@@ -79,13 +79,12 @@ func (p *plan) String() string {
 	return text.String()
 }
 
-// mixture is what the provider does on its own: what costs answers, time or callbacks,
-// and nothing that makes an operation fail. Answers cut in half are left out: one to a
-// free request ends its item, as failed and at no cost.
+// mixture is what the provider does on its own: everything that costs answers, time or
+// callbacks, and nothing that makes an operation fail.
 func (p *plan) mixture() simulator.Faults {
 	f := simulator.Faults{}
 	for _, k := range []simulator.Kind{
-		simulator.DropBefore, simulator.DropAfter, simulator.ErrorAfter, simulator.PageAfter,
+		simulator.DropBefore, simulator.DropAfter, simulator.ErrorAfter, simulator.PageAfter, simulator.TruncateAfter,
 		simulator.Delay, simulator.RateLimited, simulator.Maintenance, simulator.StatusError,
 		simulator.BotCheck, simulator.TransferCut, simulator.TicketExpired,
 		simulator.CallbackEarly, simulator.CallbackLost, simulator.CallbackDoubled, simulator.CallbackReordered,
