@@ -166,7 +166,15 @@ func (h *Handlers) sweepReservation(ctx context.Context, acc ledger.Account, ope
 		return errors.Join(h.Ledger.Settle(ctx, acc, entry, credits), h.Ledger.Refund(ctx, acc, entry, credits))
 	case session.Free:
 	}
-	return h.Ledger.Lapse(ctx, acc, open)
+	if err := h.Ledger.Lapse(ctx, acc, open); err != nil || work.Session.Completions == 0 {
+		return err
+	}
+	// It may have been the last thing that kept books and items from being compared.
+	view, err := h.Store.View(ctx, entry.Session)
+	if err != nil {
+		return err
+	}
+	return h.Ledger.Agree(ctx, acc, entry.Session, view.Committed)
 }
 
 // refill asks, in turns with the other workers, whether a dry account has credits.

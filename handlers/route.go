@@ -47,6 +47,9 @@ func (h *Handlers) attempt(next asynq.Handler) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		start := time.Now()
 		err := next.ProcessTask(ctx, task)
+		if task.Type() != tasks.KeeperSweep.Name && !errors.Is(err, context.Canceled) {
+			h.at("returned") // what follows is asynq's acknowledgment
+		}
 		level := levelOf(task.Type(), err)
 		if !h.Log.Enabled(ctx, level) {
 			return err

@@ -18,7 +18,11 @@ func (h *Handlers) Settle(ctx context.Context, p tasks.Settle) error {
 	if err != nil || !owed {
 		return err
 	}
-	if err := h.report(ctx, p.Session); err != nil {
+	switch err := h.report(ctx, p.Session); {
+	case fault.CodeOf(err) == fault.Invalid:
+		// No attempt will ever succeed: the report is missed, and the session still ends.
+		h.Log.ErrorContext(ctx, "session settled without its report", slog.String("session", p.Session), slog.String("reason", fault.Reason(err)))
+	case err != nil:
 		return again(backoff(0, err), err)
 	}
 	h.at("reported")

@@ -23,7 +23,10 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"segue": func() { os.Exit(realMain()) }})
+	testscript.Main(m, map[string]func(){"segue": func() {
+		crashAsTold()
+		os.Exit(realMain())
+	}})
 }
 
 // TestScripts runs the command line as its users do. Beside testscript's own, the

@@ -310,12 +310,16 @@ func workerName() string {
 	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:6])
 }
 
+// atPlace is called at the named places of every handler. Only tests set it: they
+// end the process there.
+var atPlace func(place string)
+
 // handlers puts together what a worker executes. stage may be nil.
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
 		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Timing: timing.NewBook(s.rdb),
 		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt,
-		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp,
+		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
 	}
 	if s.reach != "" {
 		h.Callback = func(name, token string) string { return callback.URL(s.reach, name, token) }

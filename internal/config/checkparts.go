@@ -136,6 +136,8 @@ func (l *loader) checkStorage(c *Config) {
 		l.fail(l.origin(p), p, "takes file:///directory or s3://bucket/prefix")
 	case isFile && !strings.HasPrefix(dir, "/"):
 		l.fail(l.origin(p), p, "file:// is followed by an absolute path: file:///directory")
+	case isFile && strings.ContainsAny(dir, "?#"):
+		l.fail(l.origin(p), p, "a file URL has no ? or #: write them as %3F and %23, or write the path without file://")
 	}
 	access, secret := c.S3.AccessKey.IsZero(), c.S3.SecretKey.IsZero()
 	if p := (path{"s3", "access_key"}); access != secret && c.S3.missing == nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -107,7 +108,7 @@ func (l *loader) archiveDefault() {
 	}
 	dir := filepath.ToSlash(filepath.Join(l.text(path{"state_dir"}), "archive"))
 	if strings.HasPrefix(dir, "/") {
-		dir = "file://" + dir
+		dir = (&url.URL{Scheme: "file", Path: dir}).String() // a folder may be called "songs #2"
 	}
 	l.fill(p, dir, "")
 }

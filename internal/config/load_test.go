@@ -299,3 +299,14 @@ func TestPaths(t *testing.T) {
 		t.Errorf("state_dir of the environment gives %q, want %q", got, want)
 	}
 }
+
+// TestAFolderWithAHash: people call folders such things.
+func TestAFolderWithAHash(t *testing.T) {
+	c, err := config.Load(config.Options{Dir: t.TempDir(), Home: "/home/ann", StateHome: "/home/ann/songs #2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "file:///home/ann/songs%20%232/segue/archive"; c.Archive.URL != want {
+		t.Errorf("archive.url is %q, want %q", c.Archive.URL, want)
+	}
+}

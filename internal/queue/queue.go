@@ -125,7 +125,7 @@ func (q *Queue) Find(task tasks.Task) (Place, error) {
 	}
 	switch info.State {
 	case asynq.TaskStatePending:
-		return q.pending(task.Policy.Queue)
+		return q.pending(task.Policy.Queue), nil
 	case asynq.TaskStateScheduled, asynq.TaskStateRetry:
 		if !info.NextProcessAt.IsZero() && time.Since(info.NextProcessAt) > lateBy {
 			return Stuck, nil
@@ -142,7 +142,7 @@ func (q *Queue) Find(task tasks.Task) (Place, error) {
 }
 
 // pending is where a task is that says it is on its queue.
-func (q *Queue) pending(name string) (Place, error) {
+func (q *Queue) pending(name string) Place {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	size, known := q.sizes[name]
@@ -150,7 +150,7 @@ func (q *Queue) pending(name string) (Place, error) {
 	if !known || size.pending == 0 || time.Since(size.read) > sizeFor {
 		info, err := q.inspector.GetQueueInfo(name)
 		if err != nil {
-			return Gone, fault.New(fault.Unavailable, "queue.Find", err)
+			return Coming // not known: asynq cannot count a queue of which one task lost its key
 		}
 		size = queueSize{info.Pending, time.Now()}
 		if q.sizes == nil {
@@ -159,9 +159,9 @@ func (q *Queue) pending(name string) (Place, error) {
 		q.sizes[name] = size
 	}
 	if size.pending == 0 {
-		return Stuck, nil
+		return Stuck
 	}
-	return Coming, nil
+	return Coming
 }
 
 // queueSize is how many tasks of a queue wait for a worker, and when that was read.
