@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -265,5 +268,45 @@ func TestCancelingIsOneWrite(t *testing.T) {
 	}
 	if tally := current.Tally(); tally != (session.Tally{Total: songs, Canceled: songs}) || current.Status() != session.StatusCanceled {
 		t.Errorf("the session is %s with %+v, want all of its items canceled at once", current.Status(), tally)
+	}
+}
+
+// TestSimWithoutBalances is a provider that does not say what is left.
+func TestSimWithoutBalances(t *testing.T) {
+	for flags, want := range map[string]int{"": http.StatusOK, "--no-balance": http.StatusNotFound} {
+		ctx, stop := context.WithCancel(t.Context())
+		out, in := io.Pipe()
+		ended := make(chan int, 1)
+		go func() {
+			ended <- run(ctx, environment{
+				args: append([]string{"sim", "--addr", "127.0.0.1:0"}, strings.Fields(flags)...), stdout: in, stderr: io.Discard,
+			})
+			_ = in.Close() // ends the reading; it cannot fail
+		}()
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() {
+			t.Fatalf("sim %s printed nothing", flags)
+		}
+		url := strings.TrimPrefix(lines.Text(), "url ") + "/mountsea-credits/api-user/credits"
+		go func() { _, _ = io.Copy(io.Discard, out) }() // what else it says
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Api-Key", "any")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := answer.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		if answer.StatusCode != want {
+			t.Errorf("with %q, %s answers %d, want %d", flags, url, answer.StatusCode, want)
+		}
+		stop()
+		if code := <-ended; code != exitOK {
+			t.Errorf("exit code %d, want 0", code)
+		}
 	}
 }
