@@ -22,6 +22,11 @@ TESTFLAGS ?= -race -shuffle=on -timeout $(TESTTIMEOUT)
 # What to test: `make test PKG=./internal/audio/...`
 PKG ?= ./...
 
+# How many seeds the deterministic simulation runs, without the race detector.
+SEEDS ?= 10000
+CHAOSSEEDS ?= 20
+KILLS ?= 500
+
 FUZZTIME ?= 30s
 # package:target of every fuzz test there is.
 FUZZ ?= $(shell grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' ./internal ./tasks ./enqueue ./handlers ./cmd 2>/dev/null | sed -E 's|/[^/]*:func |:|' | sort)
@@ -46,11 +51,12 @@ build: ## build bin/segue: one static binary that knows its version
 test: deps ## run every test with the race detector, sub-modules too (PKG=./internal/audio/... for some)
 	$(GO) test $(TESTFLAGS) $(PKG)
 ifeq ($(PKG),./...)
+	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^TestSeeds$$' ./internal/dst -dst.seeds=$(SEEDS)
 	@set -e; for m in $(SUBMODULES); do echo "== $$m"; (cd $$m && $(GO) build ./... && $(GO) test $(TESTFLAGS) ./...); done
 endif
 
 .PHONY: check
-check: fmt-check tidy-check vet lint arch generate-check ## everything but the tests: exactly what CI runs before them
+check: fmt-check tidy-check vet lint arch generate-check model ## everything but the tests: exactly what CI runs before them
 
 .PHONY: fmt
 fmt: $(BIN)/gofumpt ## format all Go code
@@ -82,7 +88,19 @@ arch: ## the import rules, and what deploy/ promises
 generate-check: ## generated files are what their generators write
 	@GO="$(GO)" scripts/generated.sh $(MODULES)
 
+.PHONY: model
+model: ## the protocol of paid requests, proved by spin; its broken variants, caught
+	@scripts/model.sh
+
 ##@ Now and then
+
+.PHONY: chaos
+chaos: deps ## the long form of the chaos suite: CHAOSSEEDS (20) new seeds
+	$(GO) test -count=1 -v -timeout 3h ./internal/chaos -chaos.seeds=$(CHAOSSEEDS)
+
+.PHONY: certify
+certify: ## segue certify: KILLS (500) workers are killed under load; takes minutes
+	$(GO) run ./cmd/segue certify --kills $(KILLS)
 
 .PHONY: fuzz
 fuzz: ## fuzz each target for FUZZTIME (30s)

@@ -14,6 +14,8 @@ wanted=(
 	oggenc:vorbis-tools
 	node:nodejs
 	npm:npm
+	spin:spin
+	gcc:gcc
 )
 
 packages=()
@@ -28,7 +30,7 @@ if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
 	{
 		echo "The tests need what is not installed here: ${packages[*]}"
 		echo "  Debian, Ubuntu:  sudo apt-get install ${packages[*]}"
-		echo "  macOS:           brew install redis ffmpeg lame flac opus-tools vorbis-tools node"
+		echo "  macOS:           brew install redis ffmpeg lame flac opus-tools vorbis-tools node spin"
 		echo "'go test ./...' runs what can run without, and says what it skips."
 	} >&2
 	exit 1
