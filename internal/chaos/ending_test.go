@@ -49,20 +49,19 @@ func (r *rig) calm() {
 // stuck are the states that an item leaves by evidence or by a decision.
 var stuck = []string{"held", "reconciling"}
 
-// ripe says whether it is time to decide about an item in doubt. What is reconciling
-// settles by itself, but only when the last chance of its request is over: three
-// minutes, for which the short form does not wait.
+// ripe says whether it is time for the operator to decide about an item in doubt. What
+// is reconciling settles by itself where there is evidence, and where there is none it
+// is held after the provider's horizon, half an hour. No form waits for that; the long
+// one waits until the last chance of every request is over.
 func (r *rig) ripe(it *proctest.Item) bool {
 	// By then whatever a worker that was frozen had still to send has been charged.
-	const arrived, patience = 5 * time.Second, 12 * time.Second
-	calm := time.Since(r.calmed)
-	switch it.Status {
-	case "held":
-		return calm > arrived
-	case "reconciling":
-		return calm > patience && !long()
+	const arrived = 5 * time.Second
+	patience := 12 * time.Second
+	if long() {
+		patience = 5 * time.Minute
 	}
-	return false
+	calm := time.Since(r.calmed)
+	return it.Status == "held" && calm > arrived || it.Status == "reconciling" && calm > patience
 }
 
 // over says whether an item has ended.

@@ -48,7 +48,7 @@ const pastClaims = 200 * time.Second
 // wait is how long a run may take to end when its faults are over.
 func wait() time.Duration {
 	if long() {
-		return 8 * time.Minute
+		return 9 * time.Minute
 	}
 	return 2 * time.Minute
 }
