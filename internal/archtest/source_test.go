@@ -13,7 +13,7 @@ import (
 var topLevel = []string{
 	".ci", ".dockerignore", ".editorconfig", ".gitattributes", ".gitignore", ".golangci.yml",
 	"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-	"cmd", "deploy", "docs", "enqueue", "examples", "go.mod", "go.sum", "handlers", "internal", "scripts", "tasks", "tools",
+	"bench", "cmd", "deploy", "docs", "enqueue", "examples", "go.mod", "go.sum", "handlers", "internal", "scripts", "tasks", "tools",
 }
 
 // vague are the names under which anything may be put, and is.
@@ -104,11 +104,12 @@ func introduces(file *ast.File) bool {
 
 // process: only cmd reads the environment, ends the process, or listens for
 // signals. Everything else is given what it needs, and so can be tested. Tests
-// and what supports them may ask whether they run in CI.
+// and what supports them may ask whether they run in CI. The programs that Segue
+// is measured beside, in bench, are commands of their own.
 func process(t *tree) []string {
 	var found []string
 	for _, f := range t.folders {
-		if within(f.dir, "cmd") || supportsTests(f.dir) {
+		if within(f.dir, "cmd") || within(f.dir, "bench") || supportsTests(f.dir) {
 			continue
 		}
 		for _, file := range f.files {

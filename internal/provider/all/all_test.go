@@ -45,16 +45,15 @@ func TestEvidence(t *testing.T) {
 	want := map[string]provider.Evidence{
 		"apikley": family, "kie": family, "sunoapi": family, "mountsea": listed, "sim": listed, "kkiai": {Callback: 20 * time.Minute},
 	}
-	got := map[string]provider.Evidence{}
 	for _, name := range all.Providers().Names() {
 		info, err := all.Providers().Info(name)
 		if err != nil {
 			t.Fatalf("Info(%q): %v", name, err)
 		}
-		got[name] = info.Evidence
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("evidence (-want +got):\n%s", diff)
+		// One that is not listed has none: whoever claims some writes it down here.
+		if diff := cmp.Diff(want[name], info.Evidence); diff != "" {
+			t.Errorf("evidence of %s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
