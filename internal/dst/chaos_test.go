@@ -66,7 +66,7 @@ var happenings = []happening{
 	{"operation ends", 4, (*sim).operationEnds},
 	{"die", 0, (*sim).die},
 	{"freeze", 0, (*sim).freeze},
-	{"wake", 2, (*sim).wake},
+	{"wake", 0, (*sim).wake},
 	{"deliver twice", 0, (*sim).deliverTwice},
 	{"deliver late", 0, (*sim).deliverLate},
 	{"lose a task", 0, (*sim).loseTask},
@@ -168,7 +168,7 @@ func (s *sim) deliverLate() bool {
 	if _, err := fmt.Sscan(s.broker.seen[s.rng.IntN(len(s.broker.seen))], &queue, &id); err != nil {
 		s.fail(err.Error())
 	}
-	s.broker.deliver(s.broker.parse(queue, id), p, true)
+	s.broker.deliver(s.broker.task(queue, id), p, true)
 	s.settleDown()
 	return true
 }
@@ -195,6 +195,9 @@ func (s *sim) sweep() bool {
 }
 
 func (s *sim) startSweep(p *proc) {
+	if s.sweepless {
+		return
+	}
 	s.spawn(p, "keeper:sweep", nil, func(ctx context.Context) error { return p.role.h.Sweep(ctx, tasks.Sweep{V: tasks.Version, Slot: 1}) }, nil)
 	s.settleDown()
 }
@@ -232,9 +235,16 @@ func (s *sim) replaceDead() {
 	s.beat()
 }
 
+// freeze stops a worker, and most of all one that is about to send something: what
+// it does when it wakes is what fences are for.
 func (s *sim) freeze() bool {
 	p := s.workers[s.rng.IntN(len(s.workers))]
-	if p.frozen || p.busy == 0 {
+	for _, about := range s.able() {
+		if about.kind == atCall && s.rng.IntN(2) == 0 {
+			p = about.actor.proc
+		}
+	}
+	if p.frozen || p.busy == 0 || !slices.Contains(s.workers, p) {
 		return false
 	}
 	p.frozen = true
@@ -337,7 +347,7 @@ func (s *sim) submit(n int) {
 	if s.p.resubmit {
 		spec.OnUnknown = session.Resubmit
 	}
-	if s.p.budget > 0 {
+	if s.p.budget > 0 && !s.hidesBudget {
 		budget := float64(s.p.budget)
 		spec.Budget = &budget
 	}

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/alicebob/miniredis/v2"
 )
 
 var (
@@ -29,15 +27,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// server starts an in-process Redis, which many runs use one after the other.
-func newServer(t *testing.T) *miniredis.Miniredis { return miniredis.RunT(t) }
-
 // whole is a run as its seed says.
 var whole = options{events: -1}
 
 func TestSeeds(t *testing.T) {
 	if *one != 0 {
-		r := run(t, newServer(t), *one, whole)
+		r := run(t, newMachine(t), *one, whole)
 		t.Log("\n" + traced(r))
 		report(t, r)
 		return
@@ -49,7 +44,7 @@ func TestSeeds(t *testing.T) {
 		for n := range runtime.GOMAXPROCS(0) {
 			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				t.Parallel()
-				mini, marks := newServer(t), map[string]int{}
+				mini, marks := newMachine(t), map[string]int{}
 				for seed := next.Add(1) - 1; seed < *from+uint64(*seeds) && !t.Failed(); seed = next.Add(1) - 1 {
 					r := run(t, mini, seed, whole)
 					report(t, r)
@@ -90,7 +85,7 @@ func TestSeeds(t *testing.T) {
 
 // TestKeptSeeds runs the seeds that once failed.
 func TestKeptSeeds(t *testing.T) {
-	mini := newServer(t)
+	mini := newMachine(t)
 	for _, seed := range kept(t) {
 		report(t, run(t, mini, seed, whole))
 	}
@@ -121,9 +116,9 @@ func kept(t *testing.T) []uint64 {
 // TestSameSeedSameTrace runs seeds twice, on a server that is used already and on
 // a new one.
 func TestSameSeedSameTrace(t *testing.T) {
-	used := newServer(t)
+	used := newMachine(t)
 	for seed := uint64(1); seed <= 40; seed++ {
-		first, second := run(t, used, seed, whole), run(t, newServer(t), seed, whole)
+		first, second := run(t, used, seed, whole), run(t, newMachine(t), seed, whole)
 		if first.hash == second.hash {
 			continue
 		}
@@ -133,6 +128,19 @@ func TestSameSeedSameTrace(t *testing.T) {
 			}
 		}
 		t.Fatalf("seed %d: hashes %x and %x, and %d and %d lines", seed, first.hash, second.hash, len(first.trace), len(second.trace))
+	}
+}
+
+// TestScriptsRunAsInMiniredis compares runs whose scripts are executed here with
+// runs whose scripts miniredis executes.
+func TestScriptsRunAsInMiniredis(t *testing.T) {
+	ours, theirs := newMachine(t), newMachine(t)
+	theirs.plain = true
+	for seed := uint64(1); seed <= 20; seed++ {
+		got, want := run(t, ours, seed, whole), run(t, theirs, seed, whole)
+		if got.hash != want.hash {
+			t.Errorf("seed %d: traces %x and %x, want the same", seed, got.hash, want.hash)
+		}
 	}
 }
 
@@ -152,7 +160,7 @@ func report(t *testing.T, r *result) {
 // up to there is the same, and then the faults stop.
 func shrink(t *testing.T, r *result) *result {
 	t.Helper()
-	best, mini := r, newServer(t)
+	best, mini := r, newMachine(t)
 	for step := max(1, r.events/2); step > 0; step /= 2 {
 		for best.events >= step {
 			shorter := run(t, mini, r.seed, options{events: best.events - step})

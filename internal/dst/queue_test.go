@@ -27,8 +27,8 @@ type task struct {
 	policy  tasks.Policy
 }
 
-// parse reads a task from its id. A task carries nothing but what its id says.
-func parse(queue, id string) (*task, error) {
+// parseTask reads a task from its id. A task carries nothing but what its id says.
+func parseTask(queue, id string) (*task, error) {
 	words := strings.Split(id, ":")
 	if len(words) < 4 {
 		return nil, fmt.Errorf("task id %q", id)
@@ -119,14 +119,14 @@ func (b *broker) ready() []*task {
 		}
 		slices.Sort(ids)
 		for _, id := range ids {
-			found = append(found, b.parse(queue, id))
+			found = append(found, b.task(queue, id))
 		}
 	}
 	return found
 }
 
-func (b *broker) parse(queue, id string) *task {
-	t, err := parse(queue, id)
+func (b *broker) task(queue, id string) *task {
+	t, err := parseTask(queue, id)
 	if err != nil {
 		b.s.fail(err.Error())
 		return &task{id: id, queue: queue}

@@ -31,6 +31,9 @@ func (w watch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if a == nil || internal(cmd) {
 			return next(ctx, cmd)
 		}
+		if w.s.tamper != nil {
+			w.s.tamper(cmd.Args())
+		}
 		v := w.s.carried
 		if w.s.carried = nil; v == nil {
 			said := w.s.gate(a, atRedis, label(cmd))
@@ -63,12 +66,16 @@ func (w watch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	}
 }
 
-// internal commands are no places of their own: what go-redis says when it
-// connects, and the book of times, which is read under a lock and is only advice.
+// internal commands are no places of their own: what go-redis says when it connects,
+// and what is read under a lock of its process, where nobody may stop: the book of
+// times, and how long asynq's queues are.
 func internal(cmd redis.Cmder) bool {
 	switch cmd.Name() {
-	case "hello", "client", "lrange":
+	case "hello", "client", "lrange", "sismember":
 		return true
+	case "evalsha", "eval":
+		key := label(cmd)
+		return strings.Contains(key, "}:pending ") || strings.Contains(key, "}:active ")
 	}
 	return false
 }
@@ -89,6 +96,9 @@ func (s *sim) befall(a *actor, v *verdict, execute func() error) error {
 		err = execute()
 	}
 	s.level()
+	if s.p.resubmit {
+		s.witnessBirths()
+	}
 	if v.fate == cutAfter {
 		return errCut
 	}

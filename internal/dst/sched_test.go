@@ -131,7 +131,7 @@ func (s *sim) gate(a *actor, k kind, place string) verdict {
 	case a.proc.dead:
 		s.mu.Unlock()
 		runtime.Goexit()
-	case a == s.current && s.credit > 0:
+	case a == s.current && s.credit > 0 && (k != atCall || s.quiet || s.rng.IntN(3) > 0):
 		s.credit--
 		v := s.draw(a, k)
 		s.note(a, place, v)

@@ -66,9 +66,15 @@ type sim struct {
 	open      map[string]int // sessions that are not sealed, and how many items are to come
 	decisions []decision
 	settled   map[string]int
+	births    map[birth][]session.Operation
+	seenAs    map[item]string
 	levelled  map[string]float64
 	quiet     bool
 	down      bool // Redis is away
+
+	// Defects to be found.
+	tamper                                        func(args []any)
+	hidesBudget, sweepless, owesAlways, impatient bool
 
 	trace      []entry
 	hash       sum
@@ -117,11 +123,11 @@ type result struct {
 }
 
 // run runs one seed from beginning to end.
-func run(t *testing.T, mini *miniredis.Miniredis, seed uint64, o options) *result {
+func run(t *testing.T, m *machine, seed uint64, o options) *result {
 	t.Helper()
 	var r *result
 	synctest.Test(t, func(*testing.T) {
-		s := newSim(mini, seed, o)
+		s := newSim(m, seed, o)
 		s.chaos()
 		s.calm()
 		r = s.close()
@@ -129,19 +135,19 @@ func run(t *testing.T, mini *miniredis.Miniredis, seed uint64, o options) *resul
 	return r
 }
 
-func newSim(mini *miniredis.Miniredis, seed uint64, o options) *sim {
-	mini.FlushAll()
+func newSim(m *machine, seed uint64, o options) *sim {
+	m.mini.FlushAll()
 	rng := rand.New(rand.NewPCG(seed, 0x5e90e))
 	s := &sim{
-		seed: seed, rng: rng, mini: mini, start: time.Now(), hash: sumStart,
-		sources: map[string]item{}, open: map[string]int{}, settled: map[string]int{}, levelled: map[string]float64{}, marks: map[string]int{},
+		seed: seed, rng: rng, mini: m.mini, start: time.Now(), hash: sumStart,
+		sources: map[string]item{}, open: map[string]int{}, settled: map[string]int{}, births: map[birth][]session.Operation{}, seenAs: map[item]string{}, levelled: map[string]float64{}, marks: map[string]int{},
 	}
 	s.p = draw(rng)
 	s.events = s.p.events
 	if o.events >= 0 {
 		s.events = min(s.events, o.events)
 	}
-	s.rdb = connect(mini.Server())
+	s.rdb = connect(m)
 	s.rdb.AddHook(watch{s})
 	s.store, s.queue, s.ledger = session.NewStore(s.rdb), queue.New(s.rdb), ledger.New(s.rdb)
 	s.broker = newBroker(s)
@@ -299,6 +305,9 @@ func (j journal) Handle(_ context.Context, r slog.Record) error {
 		j.s.mu.Lock()
 		defer j.s.mu.Unlock()
 		j.s.settled[about]++
+		if j.s.owesAlways {
+			j.s.settled[about]++
+		}
 	case "task replaced", "doubt settled by a callback", "doubt settled by evidence", "item held", "step taken from its worker",
 		"accepted operation could not be recorded", "a callback names an operation that was not on record":
 		j.s.mu.Lock()

@@ -71,9 +71,12 @@ type delivery struct {
 // vendor is a provider in memory. It bills when it accepts, and its answers get
 // lost. Nobody but the simulation reads its log.
 type vendor struct {
-	s          *sim
-	fence      bool // a request is not sent after its deadline, as provider/rest promises
-	sendsTwice bool // a defect to be found: the driver sends again what got no answer
+	s     *sim
+	fence bool // a request is not sent after its deadline, as provider/rest promises
+	// Defects to be found: the driver sends again what got no answer; its Evidence
+	// promises more than is true; it takes one operation's results for another's.
+	sendsTwice, hasty, mixesUp bool
+
 	opened     int
 	requests   []*request
 	operations map[string]*operation
@@ -108,6 +111,9 @@ func (v *vendor) evidence() provider.Evidence {
 	}
 	if v.s.p.books {
 		e.Books = booksLag
+	}
+	if v.hasty {
+		e.Balance, e.Books = min(e.Balance, time.Second), min(e.Books, time.Second)
 	}
 	return e
 }
@@ -290,6 +296,9 @@ func (v *vendor) Poll(ctx context.Context, op *provider.Operation) (*provider.St
 		return &provider.State{Done: true, Failure: failure}, nil
 	case known.of.step == session.StepUpload:
 		return &provider.State{Done: true, Clip: &provider.Clip{ID: "clip-" + known.id}}, nil
+	}
+	if v.mixesUp {
+		known = v.operations[v.order[0]]
 	}
 	return &provider.State{Done: true, Tracks: []provider.Track{
 		{AudioID: known.id + "-a", AudioURL: "https://cdn.test/" + known.id + "-a"},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alicebob/miniredis/v2/server"
@@ -19,14 +20,15 @@ import (
 // what is written is executed before Write returns. The caller's own goroutine
 // executes it, so that Redis's clock is the caller's bubble's.
 type wire struct {
-	server *server.Server
-	peer   *server.Peer
-	asked  []byte
-	answer bytes.Buffer
+	machine *machine
+	peer    *server.Peer
+	asked   []byte
+	answer  bytes.Buffer
+	queues  bool // between MULTI and EXEC
 }
 
-func newWire(s *server.Server) *wire {
-	w := &wire{server: s}
+func newWire(m *machine) *wire {
+	w := &wire{machine: m}
 	w.peer = server.NewPeer(bufio.NewWriter(&w.answer))
 	return w
 }
@@ -42,9 +44,24 @@ func (w *wire) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		w.asked = append(w.asked[:0], rest...)
-		w.server.Dispatch(w.peer, args)
+		w.execute(args)
 		w.peer.Flush()
 	}
+}
+
+func (w *wire) execute(args []string) {
+	switch name := strings.ToUpper(args[0]); name {
+	case "EVAL", "EVALSHA":
+		if !w.queues && !w.machine.plain {
+			w.machine.script(w.peer, name, args[1:])
+			return
+		}
+	case "MULTI":
+		w.queues = true
+	case "EXEC", "DISCARD":
+		w.queues = false
+	}
+	w.machine.mini.Server().Dispatch(w.peer, args)
 }
 
 // command reads one command; nil when it is not complete yet.
@@ -94,9 +111,9 @@ func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
 // connect opens a client over wires. What a client may do by itself to keep its
 // connections is off: it would do it in goroutines of its own.
-func connect(s *server.Server) *redis.Client {
+func connect(m *machine) *redis.Client {
 	return redis.NewClient(&redis.Options{
-		Dialer:     func(context.Context, string, string) (net.Conn, error) { return newWire(s), nil },
+		Dialer:     func(context.Context, string, string) (net.Conn, error) { return newWire(m), nil },
 		Protocol:   2,
 		MaxRetries: -1, ConnMaxIdleTime: -1, PoolSize: 64, DisableIdentity: true, ContextTimeoutEnabled: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
