@@ -161,7 +161,7 @@ func (r *rig) decide(s *submitted, st *proctest.Status) int {
 // awaitSettled waits until what follows each completion was done.
 func (r *rig) awaitSettled() {
 	r.t.Helper()
-	proctest.Eventually(r.t, 30*time.Second, "every session is settled", func() bool {
+	proctest.Eventually(r.t, time.Minute, "every session is settled", func() bool {
 		return !slices.ContainsFunc(r.sessions, func(s *submitted) bool { return r.redis.field(s.id, "settled") == "" })
 	})
 }

@@ -124,7 +124,7 @@ func (r *rig) unsent(s *submitted) int {
 // dead.
 func (r *rig) awaitDead() {
 	r.t.Helper()
-	proctest.Eventually(r.t, 30*time.Second, "the claims of the frozen worker are taken from it", func() bool {
+	proctest.Eventually(r.t, time.Minute, "the claims of the frozen worker are taken from it", func() bool {
 		for _, s := range r.sessions {
 			if r.redis.silent(s.id, r.workers[0].process.PID()) > 0 {
 				return false
