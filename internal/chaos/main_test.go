@@ -47,6 +47,12 @@ var buildDir string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	// The tests wait more than they work: small machines have room for several.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set("4"); err != nil {
+			panic(err)
+		}
+	}
 	os.Exit(runTests(m))
 }
 

@@ -58,6 +58,7 @@ func TestSeeds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
+	t.Parallel()
 	if *seedFlag != 0 {
 		seeded(t, *seedFlag)
 		return
