@@ -69,11 +69,12 @@ func (h *Handlers) adopt(ctx context.Context, work *session.Work, report *sessio
 	case err != nil:
 		return err
 	}
-	words := "doubt settled by a callback"
-	if !adopted {
-		words = "a callback names an operation that was not on record"
+	attrs := []any{slog.String("item", work.Item.ID()), slog.String("operation", report.Operation)}
+	if adopted {
+		h.Log.InfoContext(ctx, "doubt settled by a callback", attrs...)
+	} else {
+		h.Log.WarnContext(ctx, "a callback names an operation that was not on record", attrs...)
 	}
-	h.Log.InfoContext(ctx, words, slog.String("item", work.Item.ID()), slog.String("operation", report.Operation))
 	h.account(ctx, &work.Session, &before, &work.Item)
 	return h.follow(ctx, &work.Item, written.Completion)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -23,6 +24,11 @@ const (
 	heldLook     = 5 * time.Minute
 	// parked is how long an item waits for credits before it asks again.
 	parked = 30 * time.Second
+	// longestPark is how long at most: a budget may have been raised meanwhile.
+	longestPark = 5 * time.Minute
+	// contended is how long an item waits at first for what other requests of its
+	// session hold.
+	contended = 3 * time.Second
 	// balanceEvery is how often the balance of an account without credits is asked for.
 	balanceEvery = 15 * time.Second
 	// keepReadingEvery is how often a balance is written down, to be compared with the
@@ -87,10 +93,25 @@ func (h *Handlers) unaffordable(ctx context.Context, j *job, cause error) error 
 	case limited && over.Scope == ledger.ScopeSession && over.Final:
 		return outcome(h.giveUp(ctx, j, why), final(cause))
 	case fault.CodeOf(cause) == fault.Exhausted:
-		pause := max(fault.RetryAfter(cause), parked)
+		pause := h.creditPause(j, cause)
 		return outcome(h.giveBack(ctx, j, why, pause), wait(pause, cause))
 	}
 	return h.postpone(ctx, j, cause)
+}
+
+// creditPause is how long an item waits until it asks for credits again. What its
+// session's other requests hold is settled within seconds; everything else takes
+// longer, and the longer it has taken, the longer it is waited for.
+func (h *Handlers) creditPause(j *job, cause error) time.Duration {
+	pause, longest := parked, longestPark
+	if over, ok := errors.AsType[*ledger.OverBudget](cause); ok && over.Scope == ledger.ScopeSession {
+		pause, longest = contended, parked
+	}
+	if after := fault.RetryAfter(cause); after > 0 && after < longest {
+		longest = max(after, pause)
+	}
+	pause = min(pause<<min(j.Item.Attempts, 8), longest)
+	return pause - rand.N(pause/4+1)
 }
 
 // broke says that an account has no credits left.
@@ -181,7 +202,7 @@ func (h *Handlers) sweepReservation(ctx context.Context, acc ledger.Account, ope
 func (h *Handlers) refill(ctx context.Context, name ledger.Account) error {
 	acc, err := h.Accounts.Get(name.Provider, name.Name)
 	if err != nil {
-		return nil //nolint:nilerr // another worker has its key
+		return nil // another worker has its key
 	}
 	mine, err := h.Ledger.Turn(ctx, name, "refill", balanceEvery)
 	if err != nil || !mine {
@@ -211,7 +232,7 @@ func (h *Handlers) takeReading(ctx context.Context, name ledger.Account) error {
 	}
 	acc, err := h.Accounts.Get(name.Provider, name.Name)
 	if err != nil {
-		return nil //nolint:nilerr // another worker has its key, and the next turn
+		return nil // another worker has its key, and the next turn
 	}
 	before, err := h.Ledger.State(ctx, name)
 	if err != nil || (before.Today.Spent == 0 && before.Open == 0) {

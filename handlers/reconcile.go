@@ -276,12 +276,11 @@ func (h *Handlers) askBalance(ctx context.Context, j *job, found *findings) erro
 	if again, still, err := h.quietSince(ctx, j); err != nil || !still || again != before {
 		return err
 	}
-	switch {
-	case balance == before:
-		found.refuted = true
-		found.say("the balance of %g credits did not move", balance)
-	default:
+	if balance != before {
 		found.say("the balance went from %g to %g credits, and nothing else was paid for in that time", before, balance)
+		return nil
 	}
+	found.refuted = true
+	found.say("the balance of %g credits did not move", balance)
 	return nil
 }

@@ -34,7 +34,7 @@ func TestFollow(t *testing.T) {
 	lose := func(it *session.Item) error { return it.Lose("op", uncharged) }
 	stray := func(generation int) write {
 		return func(it *session.Item) error {
-			return it.Stray(session.Operation{ID: "late", Step: session.StepExtend, Generation: generation, Credits: 12})
+			return it.Stray(session.Operation{ID: "late", Step: session.StepExtend, Generation: generation, Credits: 12}, noon)
 		}
 	}
 	cases := []struct {

@@ -112,7 +112,8 @@ func (it *Item) charge(op Operation) {
 		}
 		kept = append(kept, known)
 	}
-	it.Operations = append(kept, op)
+	kept = append(kept, op)
+	it.Operations = kept
 }
 
 // refund records that the provider gave back what an operation cost.

@@ -27,7 +27,7 @@ type State string
 //
 //	queued      → sending | running | failed | canceled
 //	running     → sending | queued | failed | waiting | (next step) | succeeded
-//	sending     → waiting | (next step) | queued | failed | reconciling
+//	sending     → waiting | (next step) | queued | reconciling | failed
 //	reconciling → waiting | (next step) | queued (a new generation) | held | failed
 //	held        → waiting | (next step) | queued (a new generation) | failed
 //	waiting     → (next step) | succeeded | failed

@@ -263,7 +263,7 @@ var ErrUnconfirmed = errors.New("the intent is not confirmed")
 const replicaPatience = time.Second
 
 // Replicate sets how many replicas must have an intent before its request leaves.
-func (s *Store) Replicate(replicas int) { s.replicas.Store(int32(min(max(replicas, 0), 100))) } //nolint:gosec // bounded
+func (s *Store) Replicate(replicas int) { s.replicas.Store(int32(min(max(replicas, 0), 100))) }
 
 // connOf is one connection to the node that holds a session: WAIT speaks of the
 // writes of its own connection.
