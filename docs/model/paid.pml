@@ -882,7 +882,9 @@ init {
 #ifdef SUBMIT
 		run Producer();
 		run Settler();
-		run Settler();
+#ifndef LIVE
+		run Settler(); /* a second one adds nothing to whether there is progress */
+#endif
 #else
 		it[0].st = QUEUED; sealed = 1; ready = 1;
 #if ITEMS > 1
@@ -898,8 +900,10 @@ init {
 		run Clock();
 		run Provider();
 		run Callbacks();
-		run Operator();
-		run Monitor()
+#ifndef LIVE
+		run Monitor();
+#endif
+		run Operator()
 	}
 }
 
