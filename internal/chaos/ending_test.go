@@ -118,19 +118,19 @@ func (r *rig) advance(s *submitted) (open []string, decisions int) {
 		open = append(open, line)
 	}
 	if len(open) > 0 && !moving {
-		decisions = r.decide(s, st)
+		decisions = r.decide(s, st, r.ripe)
 	}
 	return open, decisions
 }
 
-// decide resolves a session's items that are in doubt, and counts them. Others are
-// moving no more: whatever was sent has reached the provider.
-func (r *rig) decide(s *submitted, st *proctest.Status) int {
+// decide resolves those of a session's items in doubt whose time has come, and counts
+// them.
+func (r *rig) decide(s *submitted, st *proctest.Status, ripe func(*proctest.Item) bool) int {
 	r.t.Helper()
 	decisions := 0
 	book := map[proctest.Job][]simulator.Charge(nil)
 	for _, it := range st.Items {
-		if !r.ripe(&it) {
+		if !slices.Contains(stuck, it.Status) || !ripe(&it) {
 			continue
 		}
 		if book == nil {
