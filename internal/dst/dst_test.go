@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("dst.seeds", 300, "how many seeds TestSeeds runs")
+	seeds = flag.Int("dst.seeds", 100, "how many seeds TestSeeds runs")
 	from  = flag.Uint64("dst.from", 1, "the first of them")
 	one   = flag.Uint64("dst.seed", 0, "the one seed to run, with its trace; 0 means as many as -dst.seeds says")
 )

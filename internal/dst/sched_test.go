@@ -153,9 +153,19 @@ func (s *sim) gate(a *actor, k kind, place string) verdict {
 	return v
 }
 
+// publish makes what was written while nobody ran known to whoever goes on: an actor
+// that the clock wakes looks only after it has taken the lock.
+func (s *sim) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.published++
+}
+
 // settleDown waits until nobody runs, and lets the queue know who has finished.
 func (s *sim) settleDown() {
+	s.publish()
 	synctest.Wait()
+	s.publish() // and the other way round
 	s.current, s.credit = nil, 0
 	slices.SortFunc(s.ends, func(a, b *actor) int { return cmp.Compare(a.id, b.id) })
 	for _, a := range s.ends {
@@ -217,6 +227,7 @@ func (s *sim) kill(p *proc) {
 // pass lets time go by. Who lives and is not frozen says so to Redis.
 func (s *sim) pass(d time.Duration) {
 	s.remark(fmt.Sprintf("%s pass", d))
+	s.publish()
 	time.Sleep(d)
 	s.settleDown()
 	s.beat()

@@ -43,6 +43,9 @@ type sim struct {
 	queue  *queue.Queue
 	ledger *ledger.Book
 	broker *broker
+
+	published int // see publish
+
 	vendor *vendor
 	shelf  *shelf
 	start  time.Time
