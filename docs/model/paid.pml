@@ -903,7 +903,10 @@ init {
 #ifndef LIVE
 		run Monitor();
 #endif
-		run Operator()
+#if OPS > 0
+		run Operator();
+#endif
+		skip
 	}
 }
 
