@@ -68,6 +68,11 @@ func ofSong(t testing.TB, p *provider, book map[job][]simulator.Charge, s song, 
 		AudioIDs:     p.Clips(extends[0].OperationID),
 		Tracks:       it.Tracks, Credits: 12,
 	}
+	if len(it.OperationIDs) == 1 {
+		// The upload's answer was lost, and its clip was found on the provider's list:
+		// that names the clip, and not the operation.
+		want.OperationIDs = want.OperationIDs[1:]
+	}
 	if diff := cmp.Diff(want, *it); diff != "" {
 		t.Errorf("%s (-provider +segue):\n%s", s.Path, diff)
 	}
