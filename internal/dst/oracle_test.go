@@ -40,14 +40,11 @@ func (s *sim) asked(r *request) {
 	}
 }
 
-// unknownAtBirth says that nobody could say what the generation before a request's
-// had come to when that request was decided: the policy sends again then.
-func (s *sim) unknownAtBirth(r *request) bool {
-	known := s.births[birth{r.place, r.generation}]
-	return slices.ContainsFunc(s.vendor.requests, func(before *request) bool {
-		return before.place == r.place && before.generation == r.generation-1 && !before.refused &&
-			!slices.ContainsFunc(known, func(op session.Operation) bool { return op.ID != "" && op.ID == before.operation })
-	})
+// repeated says that nobody could say what a request had come to when the generation
+// after its own came to be: that is when the policy decides to send it again.
+func (s *sim) repeated(r *request) bool {
+	known, born := s.births[birth{r.place, r.generation + 1}]
+	return born && !slices.ContainsFunc(known, func(op session.Operation) bool { return op.ID == r.operation })
 }
 
 // birth is a generation of an item's step.
@@ -81,7 +78,7 @@ func (s *sim) witnessBirths() {
 // mayPayAgain says whether somebody decided, after a first charge and before a
 // second one, that the step may be paid for again.
 func (s *sim) mayPayAgain(first, second *request) bool {
-	if s.p.resubmit && s.unknownAtBirth(second) {
+	if s.p.resubmit && s.repeated(first) {
 		return true
 	}
 	return slices.ContainsFunc(s.decisions, func(d decision) bool {
@@ -141,10 +138,11 @@ func (s *sim) check() {
 
 // checkBudget looks at what a session may spend.
 //
-// P7: what was spent and what is reserved never pass a budget. A charge that comes
-// to light after a person said that it was none is counted all the same.
+// P7: what was spent and what is reserved never pass a budget. A person's word may
+// pass it: a charge that was said to be none is counted when it comes to light, and
+// one that was given up without knowing is presumed.
 func (s *sim) checkBudget() {
-	if s.p.budget == 0 || slices.ContainsFunc(s.decisions, func(d decision) bool { return d.pays }) {
+	if s.p.budget == 0 || len(s.decisions) > 0 {
 		return
 	}
 	for _, id := range s.sessions {
