@@ -26,8 +26,8 @@ func (h *Handlers) Adopt(ctx context.Context, report *session.Report, it *sessio
 	if report.Operation == "" || onRecord(&work.Item, report.Operation) {
 		return nil
 	}
-	if report.About(&work.Item) && !work.Item.State.InDoubt() {
-		return nil // its own answer is still expected: there is no doubt to settle
+	if report.About(&work.Item) && answered(work.Item.State) {
+		return nil
 	}
 	acc, err := h.Accounts.Get(work.Session.Provider, work.Session.Account)
 	if err != nil {
@@ -55,7 +55,7 @@ func (h *Handlers) adopt(ctx context.Context, work *session.Work, report *sessio
 	before, adopted := work.Item, false
 	work, written, err := h.Store.Update(ctx, work.Item.Session, work.Item.Index, soon, func(w *session.Work) error {
 		before = w.Item
-		adopted = report.About(&w.Item)
+		adopted = report.About(&w.Item) && w.Item.State.InDoubt()
 		if adopted {
 			return w.Item.Adopt(report.Operation, w.Now)
 		}
@@ -77,6 +77,12 @@ func (h *Handlers) adopt(ctx context.Context, work *session.Work, report *sessio
 	}
 	h.account(ctx, &work.Session, &before, &work.Item)
 	return h.follow(ctx, &work.Item, written.Completion)
+}
+
+// answered says that the request's own answer is expected or known, so that a report
+// has nothing to add. An item that ended, or was given back, is told of what was paid.
+func answered(s session.State) bool {
+	return s == session.Sending || s == session.Running || s == session.Waiting
 }
 
 func onRecord(it *session.Item, operation string) bool {

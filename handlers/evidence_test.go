@@ -280,3 +280,27 @@ func TestDoubtAfterDoubtAsksAPerson(t *testing.T) {
 	r.wantLabel(id, "upload.held")
 	r.wantCharges()
 }
+
+// TestAReportAfterwardsIsPutOnRecord: an operator gave the item up, and then the
+// provider says what was paid for.
+func TestAReportAfterwardsIsPutOnRecord(t *testing.T) {
+	r := newRig(t)
+	id := r.doubt(1, billAndLose)
+	_, _, err := r.store.Update(t.Context(), id, 0, time.Minute, func(w *session.Work) error { return w.Item.Abandon(w.Now) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := r.store.Report(t.Context(), r.item(id, 0).Ref(), session.Report{Operation: "op-1", Kind: "complete", Done: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.h.Adopt(t.Context(), kept, r.item(id, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	it := r.item(id, 0)
+	if it.State != session.Failed || len(it.Operations) != 1 || it.Operations[0].ID != "op-1" || it.Operations[0].Presumed || it.Credits() != 2 {
+		t.Errorf("item %s with %+v, want failed, and op-1 known to have cost 2", it.State, it.Operations)
+	}
+}
