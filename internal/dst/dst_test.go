@@ -117,7 +117,7 @@ func kept(t *testing.T) []uint64 {
 // a new one.
 func TestSameSeedSameTrace(t *testing.T) {
 	used := newMachine(t)
-	for seed := uint64(1); seed <= 40; seed++ {
+	for seed := uint64(1); seed <= 20; seed++ {
 		first, second := run(t, used, seed, whole), run(t, newMachine(t), seed, whole)
 		if first.hash == second.hash {
 			continue
@@ -136,7 +136,7 @@ func TestSameSeedSameTrace(t *testing.T) {
 func TestScriptsRunAsInMiniredis(t *testing.T) {
 	ours, theirs := newMachine(t), newMachine(t)
 	theirs.plain = true
-	for seed := uint64(1); seed <= 20; seed++ {
+	for seed := uint64(1); seed <= 10; seed++ {
 		got, want := run(t, ours, seed, whole), run(t, theirs, seed, whole)
 		if got.hash != want.hash {
 			t.Errorf("seed %d: traces %x and %x, want the same", seed, got.hash, want.hash)
