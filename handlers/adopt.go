@@ -75,7 +75,7 @@ func (h *Handlers) adopt(ctx context.Context, work *session.Work, report *sessio
 	} else {
 		h.Log.WarnContext(ctx, "a callback names an operation that was not on record", attrs...)
 	}
-	h.account(ctx, &work.Session, &before, &work.Item)
+	h.account(ctx, &work.Session, &before, &work.Item, 0)
 	return h.follow(ctx, &work.Item, written.Completion)
 }
 

@@ -60,6 +60,7 @@ func (h *Handlers) reserve(ctx context.Context, j *job, r request) error {
 	if err != nil {
 		return err
 	}
+	j.mark = reserved.Mark
 	if reserved.Quiet {
 		h.readBefore(ctx, j, reserved.Moves)
 	}
@@ -132,9 +133,9 @@ func (h *Handlers) park(ctx context.Context, j *job, r request, why session.Fail
 
 // account makes the ledger follow what a write changed about an item. If it cannot,
 // the sweep of open reservations and the session's settling put it right: the item
-// is the truth.
-func (h *Handlers) account(ctx context.Context, s *session.Session, before, after *session.Item) {
-	if err := h.Ledger.Follow(ctx, accountOf(s), before, after); err != nil {
+// is the truth. mark is that of the writer's own reservation, 0 when it has none.
+func (h *Handlers) account(ctx context.Context, s *session.Session, before, after *session.Item, mark int64) {
+	if err := h.Ledger.Follow(ctx, accountOf(s), before, after, mark); err != nil {
 		h.Log.WarnContext(ctx, "ledger is behind", slog.String("item", after.ID()), slog.String("cause", err.Error()))
 	}
 }

@@ -107,6 +107,8 @@ type job struct {
 	began time.Time
 	// before is the account's balance before the request, where it may be evidence.
 	before *session.Balance
+	// mark is that of the job's reservation.
+	mark int64
 	// kind is what operations of this step are remembered under.
 	kind string
 }
@@ -188,7 +190,7 @@ func (h *Handlers) orphan(ctx context.Context, work *session.Work, reason string
 	}
 	h.Log.WarnContext(ctx, "step taken from its worker",
 		slog.String("item", it.ID()), slog.String("reason", reason), slog.String("now", it.Label()))
-	h.account(ctx, &work.Session, &before, it)
+	h.account(ctx, &work.Session, &before, it, 0)
 	return h.follow(ctx, it, written.Completion)
 }
 
@@ -315,7 +317,7 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 	before := outcome.before
 	j.Item = outcome.after
 	h.at("recorded")
-	h.account(ctx, &j.Session, &before, &j.Item)
+	h.account(ctx, &j.Session, &before, &j.Item, j.mark)
 	h.at("accounted")
 	// What follows is due shortly before the sweep would look for it.
 	return h.followAfter(ctx, &j.Item, outcome.completion, max(0, look-soon))

@@ -38,10 +38,10 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 	if err != nil {
 		return h.postpone(ctx, j, err)
 	}
+	reserved := time.Now() // before: a worker may freeze in it
 	if err := h.reserve(ctx, j, r); err != nil {
 		return h.unaffordable(ctx, j, err)
 	}
-	reserved := time.Now()
 	h.at("reserved")
 	if j.token == "" || r.paid {
 		if err := h.claim(ctx, j, r); err != nil {

@@ -366,7 +366,7 @@ func (s *system) apply(ctx context.Context, ref session.Ref, act decision) (*ses
 	account := ledger.Account{Provider: work.Session.Provider, Name: work.Session.Account}
 	err = errors.Join(
 		s.store.Owe(ctx, it.Session),
-		s.ledger.Follow(ctx, account, &before, it),
+		s.ledger.Follow(ctx, account, &before, it, 0),
 		s.ledger.Record(ctx, ledger.Act{
 			Who: s.app.operator(), Verb: act.verb, Session: it.Session, Index: it.Index,
 			Detail: fmt.Sprintf("%s: %s → %s", act.detail, before.Label(), it.Label()),

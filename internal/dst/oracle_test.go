@@ -21,12 +21,20 @@ func (s *sim) paid(step session.StepName) bool { return s.vendor.price(step) > 0
 //
 // P1: per item, step and generation there is one such request at most.
 //
+// P7: its credits are set aside at that moment.
+//
 // And a second generation is paid for only if the first was not billed, or was given
 // back, or if somebody decided so: an operator, or the policy that the session was submitted
 // with.
 func (s *sim) asked(r *request) {
 	if !s.paid(r.step) {
 		return
+	}
+	entry := ledger.Entry{Session: r.session, Index: r.index, Step: string(r.step), Generation: r.generation}
+	books := "segue:ledger:{" + purse.String() + "}"
+	counted := s.mini.HGet(books+":of:"+r.session, strings.TrimPrefix(entry.String(), r.session+"."))
+	if s.mini.HGet(books+":open", entry.String()) == "" && !strings.HasPrefix(counted, "paid") { // presumed to be lost: it is counted
+		s.fail(fmt.Sprintf("P7: its credits are not set aside: %s", r))
 	}
 	for _, before := range s.vendor.requests {
 		switch {

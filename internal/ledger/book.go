@@ -29,6 +29,8 @@ type Reserved struct {
 	Quiet bool
 	// Moves is State.Moves.
 	Moves int64
+	// Mark tells this call of Reserve apart from those before and after it.
+	Mark int64
 }
 
 // Reserve sets credits aside for a request that has not left. It is idempotent
@@ -59,7 +61,7 @@ func (b *Book) Reserve(ctx context.Context, r Reservation) (Reserved, error) {
 	}
 	switch word {
 	case "ok":
-		return Reserved{Quiet: answer[0] == 1, Moves: answer[1]}, nil
+		return Reserved{Quiet: answer[0] == 1, Moves: answer[1], Mark: answer[2]}, nil
 	case "paid":
 		return Reserved{}, fault.Uncharged(fault.Conflict, op, fmt.Errorf("%s was charged already", r.Entry))
 	case "dry":

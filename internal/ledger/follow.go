@@ -9,8 +9,10 @@ import (
 
 // Follow makes the books follow what one write changed about an item. The item is
 // the truth: what cannot be written here now is put right later, by whoever looks
-// after stale reservations and by Agree.
-func (b *Book) Follow(ctx context.Context, a Account, before, after *session.Item) error {
+// after stale reservations and by Agree. mark is that of the writer's own reservation
+// of the step that the item was at: one that somebody made since is not released. 0
+// releases whichever there is.
+func (b *Book) Follow(ctx context.Context, a Account, before, after *session.Item, mark int64) error {
 	var all []error
 	for _, e := range touched(before, after) {
 		was, _ := before.Standing(session.StepName(e.Step), e.Generation)
@@ -20,20 +22,23 @@ func (b *Book) Follow(ctx context.Context, a Account, before, after *session.Ite
 			// Nobody waited for this charge: what is reserved now is for another request.
 			all = append(all, b.Charge(ctx, a, e, credits))
 		case was != is:
-			all = append(all, b.stand(ctx, a, e, is, credits))
+			all = append(all, b.stand(ctx, a, e, is, credits, mark))
 		}
 	}
 	return errors.Join(all...)
 }
 
 // stand writes what has become of the credits of one request.
-func (b *Book) stand(ctx context.Context, a Account, e Entry, standing session.Standing, credits float64) error {
+func (b *Book) stand(ctx context.Context, a Account, e Entry, standing session.Standing, credits float64, mark int64) error {
 	switch standing {
 	case session.Charged:
 		return b.Settle(ctx, a, e, credits)
 	case session.Refunded:
 		return errors.Join(b.Settle(ctx, a, e, credits), b.Refund(ctx, a, e, credits))
 	case session.Free:
+		if mark != 0 {
+			return b.Lapse(ctx, a, Open{Entry: e, Mark: mark})
+		}
 		return b.Release(ctx, a, e)
 	case session.Open:
 	}

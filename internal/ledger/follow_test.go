@@ -66,7 +66,7 @@ func TestFollow(t *testing.T) {
 				if err := write(it); err != nil {
 					t.Fatalf("write %d: %v", n, err)
 				}
-				twice(t, func() error { return b.Follow(t.Context(), main, &before, it) })
+				twice(t, func() error { return b.Follow(t.Context(), main, &before, it, 0) })
 			}
 			checkTotals(t, b, "session", "ses_a", c.want)
 		})

@@ -145,7 +145,7 @@ func TestOneRequest(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, b *ledger.Book) {
 				limit := ledger.Limit{Scope: "schedule", Key: "nightly", Credits: 100}
-				if got := reserve(t, b, 0, 12, limit); got != (ledger.Reserved{Quiet: true, Moves: 1}) {
+				if got := reserve(t, b, 0, 12, limit); got != (ledger.Reserved{Quiet: true, Moves: 1, Mark: 1}) {
 					t.Errorf("Reserve() = %+v, want quiet after 1 move", got)
 				}
 				reserve(t, b, 0, 99, limit) // open already: another price changes nothing

@@ -52,6 +52,9 @@ func (it *Item) Resubmit(now time.Time) error {
 	default:
 		return it.illegal("Resubmit")
 	}
+	if now.UnixMilli() < it.Claim.Over {
+		it.presume(now) // whoever claimed it may be frozen, and still send: budgets count it
+	}
 	it.rerun(it.Step, now)
 	it.Decided = decidedResubmit
 	return nil

@@ -1,6 +1,6 @@
 -- ARGV: session, the entry within it, price, ms until it should be looked at; then per limit
 -- its scope and its credits ('' for none). 'session' and 'day' are the entry's own.
--- Answers {'ok', quiet?, moves}, {'paid'}, {'dry', ms, until},
+-- Answers {'ok', quiet?, moves, mark}, {'paid'}, {'dry', ms, until},
 -- or {'budget', ms, number of the limit, spent, reserved, …}.
 local session, part, price = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local entry = session .. '.' .. part
@@ -12,7 +12,7 @@ local function keep(record)
   redis.call('HSET', OPEN, entry, write(record))
   redis.call('ZADD', DUE, number(t + tonumber(ARGV[4])), entry)
   local quiet = redis.call('HLEN', OPEN) == 1 and 1 or 0
-  return {'ok', quiet, redis.call('HGET', BOOK, 'moves')}
+  return {'ok', quiet, redis.call('HGET', BOOK, 'moves'), record.head}
 end
 
 local open = opened(session, part)
