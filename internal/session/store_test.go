@@ -417,10 +417,9 @@ func usedMemory(t *testing.T, rdb redis.UniversalClient) int64 {
 	return used
 }
 
-// TestAnIntentThatNoReplicaHas is written, and says that it might be forgotten.
-func TestAnIntentThatNoReplicaHas(t *testing.T) {
-	_, rdb := redistest.Server(t)
-	store := session.NewStore(rdb)
+// uploads stores a session of n items that are about to be uploaded.
+func uploads(t *testing.T, store *session.Store, n int) string {
+	t.Helper()
 	id, err := session.NewID()
 	if err != nil {
 		t.Fatal(err)
@@ -428,10 +427,21 @@ func TestAnIntentThatNoReplicaHas(t *testing.T) {
 	if _, _, err := store.Create(t.Context(), session.Spec{ID: id}, true); err != nil {
 		t.Fatal(err)
 	}
-	item := session.New{Item: session.NewItem(session.Source{Name: "a.mp3"}, session.PlanFor(true), nil)}
-	if _, err := store.Add(t.Context(), id, 0, []session.New{item, item}, time.Minute); err != nil {
+	items := make([]session.New, n)
+	for i := range items {
+		items[i].Item = session.NewItem(session.Source{Name: "a.mp3"}, session.PlanFor(true), nil)
+	}
+	if _, err := store.Add(t.Context(), id, 0, items, time.Minute); err != nil {
 		t.Fatal(err)
 	}
+	return id
+}
+
+// TestAnIntentThatNoReplicaHas is written, and says that it might be forgotten.
+func TestAnIntentThatNoReplicaHas(t *testing.T) {
+	_, rdb := redistest.Server(t)
+	store := session.NewStore(rdb)
+	id := uploads(t, store, 2)
 	claim := func(index int) error {
 		work, err := store.Load(t.Context(), id, index)
 		if err != nil {
@@ -459,17 +469,7 @@ func TestAnIntentThatNoReplicaHas(t *testing.T) {
 func TestAWriteThatIsSentTwice(t *testing.T) {
 	rdb, _ := redistest.Mini(t)
 	store := session.NewStore(rdb)
-	id, err := session.NewID()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := store.Create(t.Context(), session.Spec{ID: id}, true); err != nil {
-		t.Fatal(err)
-	}
-	item := session.New{Item: session.NewItem(session.Source{Name: "a.mp3"}, session.PlanFor(true), nil)}
-	if _, err := store.Add(t.Context(), id, 0, []session.New{item}, time.Minute); err != nil {
-		t.Fatal(err)
-	}
+	id := uploads(t, store, 1)
 	work, err := store.Load(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
