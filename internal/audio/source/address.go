@@ -15,10 +15,10 @@ func (e *expansion) address(scheme string, r row) {
 	switch strings.ToLower(scheme) {
 	case "http", "https":
 	case "s3":
-		e.fail(origin, shown, "s3:// sources are not supported yet; copy the files here first, or use signed https:// URLs")
+		e.object(r)
 		return
 	default:
-		e.fail(origin, shown, "%s:// is not supported; name a file, or an http:// or https:// URL", scheme)
+		e.fail(origin, shown, "%s:// is not supported; name a file, or an http://, https:// or s3:// URL", scheme)
 		return
 	}
 	u, err := url.Parse(r.source)

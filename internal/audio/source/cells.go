@@ -41,16 +41,18 @@ func (c *cells) json(heading string, value any) {
 	}
 }
 
-// put reads a cell. A heading that is no column is reported once per manifest:
-// a thousand rows would repeat it a thousand times.
+// put reads a cell. What columns there are is said once per manifest: a thousand
+// rows would repeat it a thousand times.
 func (c *cells) put(heading, text string) {
 	column, known := canonical(heading)
 	switch {
 	case !known && !c.reader.unknown[heading]:
 		c.reader.unknown[heading] = true
-		c.fail("there is no column %q; there are %s", heading, columnNames())
+		c.fail("%s; there are %s", noColumn(heading), columnNames())
 	case !known:
-		c.broken = true
+		c.fail("%s", noColumn(heading))
+	case strings.IndexByte(text, 0) >= 0:
+		c.fail("%s has a NUL in it", column)
 	case c.given[column]:
 		c.fail("%s is given twice", column)
 	case column == sourceColumn:

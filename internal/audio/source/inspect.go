@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"errors"
+	"iter"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +20,8 @@ type Probed struct {
 	Size int64
 	// ModTime is zero for a URL.
 	ModTime time.Time
+	// ETag tells the state of an object that was probed; empty for anything else.
+	ETag string
 	// SHA256 is the hex digest; empty when only parts were read.
 	SHA256 string
 	// Problem is a sentence about audio that can be read but should not be sent,
@@ -43,43 +47,109 @@ type Inspector struct {
 	// URL probes a remote file, by ranges; nil takes URLs unseen. Its errors must
 	// not contain the URL.
 	URL func(ctx context.Context, url string) (Probed, error)
+	// Object probes an object, s3://bucket/name, by ranges; an ETag that is not
+	// empty is the state that it must be in. Nil takes objects unseen.
+	Object func(ctx context.Context, url, etag string) (Probed, error)
 	// Done, if set, is called for each input as it is finished, one at a time.
 	Done func(Inspected)
 }
 
-// Inspect probes all inputs. The result has one entry per input, in the same
-// order, and so have the findings: what is no audio, what is cut off, what could
-// not be read, and as a note what has the same content as an earlier input. When
-// ctx ends it returns ctx's error and what it has.
-func (i Inspector) Inspect(ctx context.Context, inputs []Input) ([]Inspected, []Finding, error) {
-	inspected, errs := make([]Inspected, len(inputs)), make([]error, len(inputs))
-	next := make(chan int)
-	var group sync.WaitGroup
-	var done sync.Mutex
-	for range min(max(i.Workers, 1), len(inputs)) {
-		group.Go(func() {
-			for n := range next {
-				inspected[n], errs[n] = i.one(ctx, inputs[n])
-				i.finished(&done, inspected[n])
+// All probes inputs as they come, and gives each in the order it came in with what
+// there is to say about it: nil, or that it is no audio, is cut off, could not be
+// read, or, as a note, has the same content as an earlier one. A finding of what
+// finds the inputs is passed on in its place, with an empty input.
+//
+// It holds as many inputs as are being probed, a few more, and 50 bytes for each
+// that there was. It ends early when ctx does, or the caller wants no more; nothing
+// is being probed any more by then.
+func (i Inspector) All(ctx context.Context, inputs iter.Seq2[Input, *Finding]) iter.Seq2[Inspected, *Finding] {
+	return func(yield func(Inspected, *Finding) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var group sync.WaitGroup
+		defer group.Wait()
+		defer cancel()
+		workers := max(i.Workers, 1)
+		work, order := make(chan *probe), make(chan *probe, 2*workers)
+		group.Go(func() { deal(ctx, inputs, work, order) })
+		var one sync.Mutex
+		for range workers {
+			group.Go(func() {
+				for p := range work {
+					p.inspected, p.err = i.one(ctx, p.inspected.Input)
+					i.finished(&one, p.inspected)
+					close(p.done)
+				}
+			})
+		}
+		var first Seen
+		for p := range order {
+			<-p.done
+			if ctx.Err() != nil || !yield(p.inspected, p.report(&first)) {
+				return
 			}
-		})
+		}
 	}
-	feed(ctx, next, len(inputs))
-	group.Wait()
+}
+
+// probe is one input on its way through an Inspector.
+type probe struct {
+	inspected Inspected
+	err       error
+	// passed is a finding that is only passed on.
+	passed *Finding
+	// done is closed when the rest may be read.
+	done chan struct{}
+}
+
+// deal hands the inputs to the workers, and to whoever keeps their order.
+func deal(ctx context.Context, inputs iter.Seq2[Input, *Finding], work, order chan<- *probe) {
+	defer close(order)
+	defer close(work)
+	for in, finding := range inputs {
+		p := &probe{inspected: Inspected{Input: in}, passed: finding, done: make(chan struct{})}
+		if finding != nil {
+			close(p.done)
+		} else {
+			select {
+			case work <- p:
+			case <-ctx.Done():
+				return
+			}
+		}
+		select {
+		case order <- p:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Inspect probes all inputs. The result has one entry per input, in the same
+// order, and so have the findings: see All. When ctx ends it returns ctx's error
+// and what it has.
+func (i Inspector) Inspect(ctx context.Context, inputs []Input) ([]Inspected, []Finding, error) {
+	inspected := make([]Inspected, 0, len(inputs))
+	findings := make([]Finding, 0, 8)
+	i.Workers = min(max(i.Workers, 1), max(len(inputs), 1))
+	for in, finding := range i.All(ctx, each(inputs)) {
+		inspected = append(inspected, in)
+		if finding != nil {
+			findings = append(findings, *finding)
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return inspected, nil, fault.Uncharged(fault.CodeOf(err), "source.Inspect", err)
 	}
-	return inspected, report(inspected, errs), nil
+	return inspected, findings, nil
 }
 
-// feed hands out the work until it is done or ctx ends.
-func feed(ctx context.Context, next chan<- int, count int) {
-	defer close(next)
-	for n := range count {
-		select {
-		case next <- n:
-		case <-ctx.Done():
-			return
+// each gives a list as All does.
+func each(inputs []Input) iter.Seq2[Input, *Finding] {
+	return func(yield func(Input, *Finding) bool) {
+		for _, in := range inputs {
+			if !yield(in, nil) {
+				return
+			}
 		}
 	}
 }
@@ -95,41 +165,50 @@ func (i Inspector) finished(one *sync.Mutex, in Inspected) {
 
 // one probes one input.
 func (i Inspector) one(ctx context.Context, in Input) (Inspected, error) {
-	probe, where := i.File, in.Path
-	if in.URL != "" {
-		probe, where = i.URL, in.URL
-	}
-	if probe == nil {
-		if in.URL == "" {
-			return Inspected{Input: in}, errors.New("it cannot be probed")
+	var look func() (Probed, error)
+	switch {
+	case in.URL == "" && i.File == nil:
+		return Inspected{Input: in}, errors.New("it cannot be probed")
+	case in.URL == "":
+		look = func() (Probed, error) { return i.File(ctx, in.Path) }
+	case strings.HasPrefix(in.URL, "s3://"):
+		if i.Object != nil {
+			look = func() (Probed, error) { return i.Object(ctx, in.URL, in.ETag) }
 		}
+	case i.URL != nil:
+		look = func() (Probed, error) { return i.URL(ctx, in.URL) }
+	}
+	if look == nil {
 		return Inspected{Input: in, Probed: Probed{Size: -1}, Valid: true}, nil
 	}
-	probed, err := probe(ctx, where)
+	probed, err := look()
 	return Inspected{Input: in, Probed: probed, Valid: err == nil && probed.Problem == ""}, err
 }
 
-// report says what was found, in the order of the inputs.
-func report(inspected []Inspected, errs []error) []Finding {
-	findings := make([]Finding, 0, 8)
-	first := map[string]string{}
-	for n, in := range inspected {
-		finding := Finding{Origin: in.Origin, Source: in.Source, Code: fault.Invalid}
-		earlier, twice := first[in.Probed.SHA256]
-		switch {
-		case errs[n] != nil:
-			finding.Reason, finding.Code = reasonOf(errs[n]), fault.CodeOf(errs[n])
-		case in.Probed.Problem != "":
-			finding.Reason = in.Probed.Problem
-		case twice && in.Probed.SHA256 != "" && earlier != in.Source:
-			finding.Reason, finding.Code, finding.Note = "has the same content as "+earlier+"; both are taken", "", true
-		default:
-			first[in.Probed.SHA256] = in.Source
-			continue
+// report says what was found.
+func (p *probe) report(first *Seen) *Finding {
+	in := &p.inspected
+	finding := Finding{Origin: in.Origin, Source: in.Source, Code: fault.Invalid}
+	switch {
+	case p.passed != nil:
+		return p.passed
+	case p.err != nil:
+		finding.Reason, finding.Code = reasonOf(p.err), fault.CodeOf(p.err)
+	case in.Probed.Problem != "":
+		finding.Reason = in.Probed.Problem
+	case in.Probed.SHA256 == "":
+		return nil
+	default:
+		earlier, twice := first.Add(in.Probed.SHA256, Place{Source: in.Source, Origin: in.Origin})
+		if !twice || earlier.Source == in.Source {
+			return nil
 		}
-		findings = append(findings, finding)
+		if earlier.Source != "" {
+			earlier.Origin = "" // the file itself is named
+		}
+		finding.Reason, finding.Code, finding.Note = "has the same content as "+earlier.String()+"; both are taken", "", true
 	}
-	return findings
+	return &finding
 }
 
 // reasonOf is what a person should read of a probe's error.

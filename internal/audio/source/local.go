@@ -92,8 +92,7 @@ func (e *expansion) glob(abs string, r row) {
 		e.fail(r.origin, r.shown, "the pattern is broken: a [ or { is not closed, or a \\ ends it")
 		return
 	}
-	ext := path.Ext(pattern)
-	anything := len(ext) > 1 && !strings.ContainsAny(ext, `*?[]{}\`)
+	anything := namesExtension(pattern)
 	depth := -1
 	if !strings.Contains(pattern, "**") {
 		depth = strings.Count(pattern, "/")
@@ -120,6 +119,12 @@ func (e *expansion) glob(abs string, r row) {
 	default:
 		e.fail(r.origin, r.shown, "matches nothing")
 	}
+}
+
+// namesExtension says that a pattern ends in an extension, and so says what it wants.
+func namesExtension(pattern string) bool {
+	ext := path.Ext(pattern)
+	return len(ext) > 1 && !strings.ContainsAny(ext, `*?[]{}\`)
 }
 
 // split parts a path into the directory that is there and the pattern below it.

@@ -1,9 +1,6 @@
 package source
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,9 +10,6 @@ import (
 	"strings"
 )
 
-// maxRow is the longest line of a manifest, in bytes.
-const maxRow = 1 << 20
-
 // manifestReader turns the rows of one manifest into inputs.
 type manifestReader struct {
 	*expansion
@@ -23,12 +17,13 @@ type manifestReader struct {
 	name, dir string
 	// shownDir stands before a row's relative path when it is shown.
 	shownDir string
+	lines    *lineReader
 	// unknown are the headings that were reported already.
 	unknown map[string]bool
 	rows    int
 }
 
-// stdin reads rows in JSON from the standard input.
+// stdin reads rows from the standard input: JSON, or a table.
 func (e *expansion) stdin() {
 	switch {
 	case e.options.Stdin == nil:
@@ -40,7 +35,9 @@ func (e *expansion) stdin() {
 	}
 	e.stdinRead = true
 	m := manifestReader{expansion: e, name: "stdin", dir: e.options.Dir, unknown: map[string]bool{}}
-	m.jsonLines(e.options.Stdin)
+	if m.open(e.options.Stdin) {
+		m.read(m.isTable())
+	}
 }
 
 // manifest reads a file of rows. Their relative paths are relative to it.
@@ -58,61 +55,97 @@ func (e *expansion) manifest(arg string) {
 	m := manifestReader{
 		expansion: e, name: arg, dir: filepath.Dir(name), shownDir: filepath.Dir(arg), unknown: map[string]bool{},
 	}
-	if strings.EqualFold(filepath.Ext(arg), ".csv") {
-		m.csv(f)
-		return
+	if m.open(f) {
+		m.read(strings.EqualFold(filepath.Ext(arg), ".csv"))
 	}
-	m.jsonLines(f)
 }
+
+// open begins to read text.
+func (m *manifestReader) open(r io.Reader) bool {
+	text, encoding, err := plain(r, m.options.Encoding)
+	if err != nil {
+		m.fail(m.name, "", "%s", err)
+		return false
+	}
+	m.lines = &lineReader{r: text, encoding: encoding}
+	return true
+}
+
+// read reads all rows.
+func (m *manifestReader) read(table bool) {
+	var err error
+	if table {
+		err = m.csv()
+	} else {
+		err = m.jsonLines()
+	}
+	switch {
+	case m.over():
+	case err != nil:
+		m.fail(m.at(m.lines.number+1), "", "%s", reason(err))
+	case m.rows == 0:
+		m.fail(m.name, "", "there are no rows in it")
+	}
+}
+
+// isTable says that the first line is the header of a table, and no JSON.
+func (m *manifestReader) isTable() bool {
+	m.lines.mark()
+	defer func() { m.lines.back = m.lines.marked }()
+	for {
+		line, err := m.lines.next()
+		if err != nil {
+			return false
+		}
+		if isComment(line.text) || strings.TrimSpace(line.text) == "" {
+			continue
+		}
+		header := (&table{lines: m.lines, separator: separatorOf(line.text)}).parse(line)
+		for _, heading := range header.cells {
+			if column, _ := canonical(heading); column == sourceColumn {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// isComment says that a line before the first row is nobody's row. Below, a # may
+// begin the name of a file.
+func isComment(line string) bool { return strings.HasPrefix(line, "#") }
 
 // jsonLines reads one object per line.
-func (m *manifestReader) jsonLines(r io.Reader) {
-	lines := bufio.NewReaderSize(r, 64<<10)
-	for number := 1; m.ctx.Err() == nil; number++ {
-		line, err := readLine(lines)
-		if number == 1 {
-			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
-		}
-		if len(bytes.TrimSpace(line)) > 0 && (err == nil || errors.Is(err, io.EOF)) {
-			m.jsonRow(number, line)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			m.fail(m.at(number), "", "%s", reason(err))
-			return
-		}
-	}
-	m.done()
-}
-
-// readLine reads a line without trusting it to end.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > maxRow {
-			return nil, fmt.Errorf("the line is longer than %d bytes", maxRow)
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, err
+func (m *manifestReader) jsonLines() error {
+	for !m.over() {
+		m.lines.mark()
+		line, err := m.lines.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case line.problem != "":
+			m.rows++
+			m.fail(m.at(line.number), "", "%s", line.problem)
+		case strings.TrimSpace(line.text) == "", isComment(line.text):
+		default:
+			m.jsonRow(line.number, line.text)
 		}
 	}
+	return nil
 }
 
 // jsonRow reads one object; a key twice, or a value that is no plain one, is a
 // finding like a wrong key.
-func (m *manifestReader) jsonRow(number int, line []byte) {
-	decoder := json.NewDecoder(bytes.NewReader(line))
+func (m *manifestReader) jsonRow(number int, line string) {
+	decoder := json.NewDecoder(strings.NewReader(line))
 	decoder.UseNumber()
+	cells := m.begin(number)
 	open, err := decoder.Token()
 	if err != nil || open != json.Delim('{') {
 		m.fail(m.at(number), "", "this is not a JSON object; a row is {\"source\": \"songs/a.mp3\"}")
 		return
 	}
-	cells := m.begin(number)
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
@@ -139,103 +172,95 @@ func (m *manifestReader) jsonRow(number int, line []byte) {
 }
 
 // csv reads a table whose first row names the columns. Tables that spreadsheets
-// write with ; or tabs are recognised by that row.
-func (m *manifestReader) csv(r io.Reader) {
-	buffered := bufio.NewReaderSize(r, 64<<10)
-	if mark, err := buffered.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
-		_, _ = buffered.Discard(3) // just peeked at
-	}
-	table := csv.NewReader(buffered)
-	table.Comma, table.FieldsPerRecord, table.TrimLeadingSpace = separator(buffered), -1, true
-	header, err := table.Read()
-	if err != nil {
+// write with ; or tabs are recognised by that row, or by the line "sep=;" above it.
+func (m *manifestReader) csv() error {
+	t := &table{lines: m.lines}
+	header, err := t.header()
+	switch {
+	case errors.Is(err, io.EOF):
 		m.fail(m.name, "", "the table is empty; its first row names the columns: %s", columnNames())
-		return
+		m.rows++ // said
+		return nil
+	case err != nil:
+		return err
 	}
-	if !m.header(header) {
-		return
+	headings, ok := m.headings(header)
+	if !ok {
+		m.rows++ // said
+		return nil
 	}
-	for m.ctx.Err() == nil {
-		record, err := table.Read()
-		if errors.Is(err, io.EOF) {
-			break
+	for !m.over() {
+		row, err := t.record()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case row.problem != "":
+			m.rows++
+			m.fail(m.at(row.line), "", "%s", row.problem)
+		case !row.blank():
+			m.csvRow(row, headings)
 		}
-		if err != nil {
-			m.fail(m.at(csvLine(err)), "", "%s", csvReason(err))
-			return
-		}
-		number, _ := table.FieldPos(0)
-		m.csvRow(number, header, record)
 	}
-	m.done()
+	return nil
 }
 
-// header checks the first row, so that what is wrong with it is said once. It
+// heading is one cell of the first row.
+type heading struct {
+	text, column string
+	// broken says that a finding was made of it, and its cells are not read.
+	broken bool
+}
+
+// headings checks the first row, so that what is wrong with it is said once. It
 // says whether reading on makes sense.
-func (m *manifestReader) header(header []string) bool {
-	hasSource := false
-	for _, heading := range header {
-		column, known := canonical(heading)
-		hasSource = hasSource || column == sourceColumn
-		if !known {
-			m.unknown[heading] = true
-			m.fail(m.at(1), "", "there is no column %q; there are %s", heading, columnNames())
+func (m *manifestReader) headings(header record) ([]heading, bool) {
+	if header.problem != "" {
+		m.fail(m.at(header.line), "", "%s", header.problem)
+		return nil, false
+	}
+	given := map[string]bool{}
+	list := make([]heading, 0, len(header.cells))
+	for _, text := range header.cells {
+		column, known := canonical(text)
+		h := heading{text: text, column: column, broken: !known || given[column]}
+		switch {
+		case strings.TrimSpace(text) == "":
+			h.broken = false // a column that is empty harms nobody
+		case !known:
+			m.fail(m.at(header.line), "", "%s; there are %s", noColumn(text), columnNames())
+		case given[column]:
+			m.fail(m.at(header.line), "", "the column %s is there twice", column)
 		}
+		given[column] = true
+		list = append(list, h)
 	}
-	if !hasSource {
-		m.fail(m.at(1), "", "the first row names the columns, and source is not among them")
+	if !given[sourceColumn] {
+		m.fail(m.at(header.line), "", "the first row names the columns, and source is not among them")
 	}
-	return hasSource
+	return list, given[sourceColumn]
 }
 
 // csvRow reads one record. An empty cell is not said.
-func (m *manifestReader) csvRow(number int, header, record []string) {
-	cells := m.begin(number)
-	if len(record) > len(header) {
-		m.fail(m.at(number), "", "has %d cells; the first row names %d columns", len(record), len(header))
-		return
-	}
-	for i, text := range record {
-		if text != "" {
-			cells.put(header[i], text)
+func (m *manifestReader) csvRow(row record, headings []heading) {
+	cells := m.begin(row.line)
+	for n, text := range row.cells {
+		switch {
+		case text == "":
+		case n >= len(headings):
+			m.fail(m.at(row.line), "", "has %d cells; the first row names %d columns", len(row.cells), len(headings))
+			return
+		case headings[n].broken:
+			cells.broken = true
+		case headings[n].column == "":
+			cells.fail("cell %d says %q, and its column has no name", n+1, text)
+		default:
+			cells.put(headings[n].column, text)
 		}
 	}
 	cells.take()
 }
 
-// separator guesses what stands between the cells from the first line.
-func separator(r *bufio.Reader) rune {
-	head, _ := r.Peek(4096) // a shorter table is all there
-	first, _, _ := bytes.Cut(head, []byte("\n"))
-	best, most := ',', bytes.Count(first, []byte(","))
-	for _, other := range []rune{';', '\t'} {
-		if n := bytes.Count(first, []byte(string(other))); n > most {
-			best, most = other, n
-		}
-	}
-	return best
-}
-
-func csvLine(err error) int {
-	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return parse.StartLine
-	}
-	return 0
-}
-
-func csvReason(err error) string {
-	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return "this is not a row of a table: " + parse.Err.Error()
-	}
-	return reason(err)
-}
-
 // at is the origin of a row.
 func (m *manifestReader) at(line int) string { return fmt.Sprintf("%s:%d", m.name, line) }
-
-// done minds a manifest without rows.
-func (m *manifestReader) done() {
-	if m.rows == 0 && m.ctx.Err() == nil {
-		m.fail(m.name, "", "there are no rows in it")
-	}
-}

@@ -112,7 +112,8 @@ func TestWhatIsWrongWithManifests(t *testing.T) {
 not json
 `,
 			[]string{
-				`m.jsonl:1: a.mp3: there is no column "promt"; ` + columns,
+				`m.jsonl:1: a.mp3: there is no column "promt", did you mean prompt?; ` + columns,
+				`m.jsonl:2: a.mp3: there is no column "promt", did you mean prompt?`,
 				`m.jsonl:2: a.mp3: continue-at is "soon"; it must be a number`,
 				`m.jsonl:2: a.mp3: extend is "maybe"; it must be true or false`,
 				`m.jsonl:3: this is not a JSON object; a row is {"source": "songs/a.mp3"}`,
@@ -122,7 +123,7 @@ not json
 				`m.jsonl:7: a.mp3: title is given twice`,
 				`m.jsonl:8: the JSON object is not closed`,
 				`m.jsonl:9: there is something after the JSON object; one row per line`,
-				`m.jsonl:10: s3://b/k: s3:// sources are not supported yet; copy the files here first, or use signed https:// URLs`,
+				`m.jsonl:10: s3://b/k: this is not s3://bucket/prefix; keys and endpoint belong to the configuration (s3)`,
 				`m.jsonl:11: a.mp3: style-weight is "1e999"; it must be a number`,
 				`m.jsonl:12: this is not a JSON object; a row is {"source": "songs/a.mp3"}`,
 			},
@@ -131,10 +132,10 @@ not json
 		{"m.jsonl", `{"source":"a.mp3"}` + "\n" + `{"source":"./a.mp3"}`, []string{"note: m.jsonl:2: a.mp3: the same as a.mp3 (m.jsonl:1), named before; taken once"}},
 		{"m.csv", "", []string{"m.csv: the table is empty; its first row names the columns: " + strings.TrimPrefix(columns, "there are ")}},
 		{"m.csv", "source\n", []string{"m.csv: there are no rows in it"}},
-		{"m.csv", "file,title\na.mp3,x\n", []string{`m.csv:1: there is no column "file"; ` + columns, "m.csv:1: the first row names the columns, and source is not among them"}},
-		{"m.csv", "source,titel\na.mp3,x\na.mp3,\n", []string{`m.csv:1: there is no column "titel"; ` + columns}},
+		{"m.csv", "file,title\na.mp3,x\n", []string{`m.csv:1: there is no column "file", did you mean source?; ` + columns, "m.csv:1: the first row names the columns, and source is not among them"}},
+		{"m.csv", "source,titel\na.mp3,x\na.mp3,\n", []string{`m.csv:1: there is no column "titel", did you mean title?; ` + columns}},
 		{"m.csv", "source,budget\na.mp3,1,2\n,3\na.mp3,x\n", []string{"m.csv:2: has 3 cells; the first row names 2 columns", "m.csv:3: source is missing", `m.csv:4: a.mp3: budget is "x"; it must be a number`}},
-		{"m.csv", "source,title\na.mp3,\"x\n", []string{`m.csv:2: this is not a row of a table: extraneous or missing " in quoted-field`}},
+		{"m.csv", "source,title\na.mp3,\"x\n", []string{`m.csv:2: this is not a row of a table: a quote is opened and never closed`}},
 	}
 	for _, c := range cases {
 		dir := plant(t, "a.mp3")

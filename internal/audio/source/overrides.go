@@ -83,6 +83,9 @@ var columns = map[string]func(o *Overrides) any{
 // canonical finds the column that a heading means: continue-at, continue_at and
 // continueAt are one.
 func canonical(heading string) (string, bool) {
+	if _, exact := columns[heading]; exact || heading == sourceColumn {
+		return heading, true
+	}
 	bare := bareName(heading)
 	if bare == sourceColumn {
 		return sourceColumn, true
@@ -93,6 +96,55 @@ func canonical(heading string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// noColumn says that a heading is none, and which one was probably meant.
+func noColumn(heading string) string {
+	if near, ok := nearest(bareName(heading)); ok {
+		return fmt.Sprintf("there is no column %q, did you mean %s?", heading, near)
+	}
+	return fmt.Sprintf("there is no column %q", heading)
+}
+
+// otherNames are what people call the source.
+var otherNames = []string{"audio", "audiofile", "audiourl", "file", "filename", "filepath", "input", "path", "song", "track", "uri", "url"}
+
+// nearest finds the column with the fewest slips in it, up to a third of the word;
+// the first by name among equals.
+func nearest(word string) (column string, ok bool) {
+	if slices.Contains(otherNames, word) {
+		return sourceColumn, true
+	}
+	fewest := min(max(1, len(word)/3), 4) + 1
+	for _, name := range strings.Split(columnNames(), ", ") {
+		if d := slips(word, bareName(name)); d < fewest {
+			column, fewest = name, d
+		}
+	}
+	return column, column != ""
+}
+
+// slips counts insertions, deletions, replacements and swaps of neighbours.
+func slips(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
 }
 
 func bareName(heading string) string {

@@ -1,17 +1,21 @@
 // Package source turns what a person names on the command line into the list of
 // audio files to carry: files, directories, globs, URLs and manifests.
 //
-// [Expand] finds the inputs and says everything that is wrong with the
-// arguments at once; [Inspector] then probes every input, several at a time, and
-// says everything that is wrong with the files. The order is always the same for
-// the same arguments: arguments as given, and below a directory or glob the
-// natural order of names, 2.mp3 before 10.mp3.
+// [All] finds the inputs and says everything that is wrong with the arguments;
+// [Inspector] then probes every input, several at a time, and says everything that
+// is wrong with the files. Both give one after another, so that a manifest of a
+// million rows needs no more memory than a short one; [Expand] and
+// [Inspector.Inspect] give all at once. The order is always the same for the same
+// arguments: arguments as given, rows as they stand, below a directory or glob the
+// natural order of names, 2.mp3 before 10.mp3, and below s3:// the order of bytes,
+// as the store lists them.
 package source
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,8 +31,10 @@ type Input struct {
 	// Path is the absolute path of a local file.
 	Path string
 	// URL is the whole address of a remote one; it may be signed, so it must not
-	// be logged.
+	// be logged. It is s3://bucket/name, and no secret, for an object.
 	URL string
+	// ETag tells one state of an object from another, where it is known.
+	ETag string
 	// Origin is the argument that named the input, or file:line of a manifest.
 	Origin string
 	// Overrides are the columns of a manifest's row; empty for anything else.
@@ -72,55 +78,93 @@ func Blocking(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return !f.Note })
 }
 
-// Options is what Expand works with.
+// Options is what Expand and All work with.
 type Options struct {
 	// Dir is what relative paths are relative to; empty is the process's own.
 	Dir string
 	// Stdin is read for the argument "-"; nil refuses it.
 	Stdin io.Reader
-	// Exclude lists directories that are never entered, such as the one that
-	// results go to: they must not become tomorrow's sources.
+	// Exclude lists directories, and s3:// prefixes, that are never entered, such as
+	// the one that results go to: they must not become tomorrow's sources.
 	Exclude []string
+	// Encoding is what manifests are written in that do not say so themselves by a
+	// byte order mark: utf-8 (or empty), latin-1 or windows-1252. It is not guessed:
+	// lyrics that were guessed wrong would be paid for.
+	Encoding string
+	// Bucket opens a bucket for s3:// sources; nil refuses them.
+	Bucket func(name string) (Bucket, error)
 }
 
-// Expand lists the inputs that the arguments name, each once, and everything
-// there is to say about the arguments. The inputs are complete when no finding
-// is blocking and ctx is not done.
+// All gives the inputs that the arguments name one after another, each once, and
+// what there is to say about the arguments as it is found: either the finding is
+// nil, or the input is empty. All inputs are there when no finding is blocking and
+// ctx is not done.
+//
+// Memory is some 50 bytes per input, to take each once, whatever a manifest's size;
+// a directory's names are held while it is gone through, to be in order.
 //
 // A directory is taken with everything below it; files that are not audio by
 // their extension are passed over there, and so is what is hidden, unfinished
 // (.part) or left by macOS (._x). A file named by itself is always taken.
-func Expand(ctx context.Context, args []string, o Options) ([]Input, []Finding) {
-	e := expansion{ctx: ctx, options: o, seen: map[string]taken{}}
-	for _, arg := range args {
-		if ctx.Err() != nil {
-			break
+func All(ctx context.Context, args []string, o Options) iter.Seq2[Input, *Finding] {
+	return func(yield func(Input, *Finding) bool) {
+		e := expansion{ctx: ctx, options: o, yield: yield, buckets: map[string]Bucket{}}
+		for _, arg := range args {
+			if e.over() {
+				return
+			}
+			e.argument(arg)
 		}
-		e.argument(arg)
 	}
-	return e.inputs, e.findings
 }
 
-// expansion is the state of one Expand.
+// Expand is All at once: the inputs, and everything there is to say about the
+// arguments, each in the order that it was found in.
+func Expand(ctx context.Context, args []string, o Options) ([]Input, []Finding) {
+	var inputs []Input
+	var findings []Finding
+	for in, finding := range All(ctx, args, o) {
+		if finding != nil {
+			findings = append(findings, *finding)
+			continue
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, findings
+}
+
+// expansion is the state of one All.
 type expansion struct {
-	ctx      context.Context
-	options  Options
-	inputs   []Input
-	findings []Finding
+	ctx     context.Context //nolint:containedctx // it lives as long as one call
+	options Options
+	yield   func(Input, *Finding) bool
+	// stopped says that the caller wants no more.
+	stopped bool
 	// seen are the inputs by identity, to take each once.
-	seen map[string]taken
+	seen Seen
 	// turn counts the arguments and rows.
-	turn int
+	turn uint32
 	// stdinRead says that "-" was there already.
 	stdinRead bool
+	// buckets are those that were opened.
+	buckets map[string]Bucket
 }
 
+// over says that nothing more is to be found.
+func (e *expansion) over() bool { return e.stopped || e.ctx.Err() != nil }
+
 func (e *expansion) fail(origin, source, format string, args ...any) {
-	e.findings = append(e.findings, Finding{Origin: origin, Source: source, Reason: fmt.Sprintf(format, args...), Code: fault.Invalid})
+	e.find(Finding{Origin: origin, Source: source, Reason: fmt.Sprintf(format, args...), Code: fault.Invalid})
 }
 
 func (e *expansion) note(origin, source, format string, args ...any) {
-	e.findings = append(e.findings, Finding{Origin: origin, Source: source, Reason: fmt.Sprintf(format, args...), Note: true})
+	e.find(Finding{Origin: origin, Source: source, Reason: fmt.Sprintf(format, args...), Note: true})
+}
+
+func (e *expansion) find(f Finding) {
+	if !e.over() {
+		e.stopped = !e.yield(Input{}, &f)
+	}
 }
 
 // argument expands one argument.
@@ -135,12 +179,6 @@ func (e *expansion) argument(arg string) {
 	default:
 		e.named(e.options.Dir, row{source: arg, shown: arg, origin: arg})
 	}
-}
-
-// taken is an input and the turn at which it was taken.
-type taken struct {
-	input Input
-	turn  int
 }
 
 // row is one thing to find: an argument, or a row of a manifest.
@@ -171,19 +209,14 @@ func (e *expansion) named(dir string, r row) {
 
 // add takes an input, unless the very same one is there already.
 func (e *expansion) add(identity string, in Input) {
-	key := identity + "\x00" + in.Overrides.identity()
-	first, known := e.seen[key]
-	if !known {
-		e.seen[key] = taken{in, e.turn}
-		e.inputs = append(e.inputs, in)
+	if e.over() {
 		return
 	}
-	if first.turn == e.turn {
-		return // a pattern, or a directory with links, that reaches one file twice
+	first, known := e.seen.Add(identity+"\x00"+in.Overrides.identity(), Place{in.Source, in.Origin, e.turn})
+	switch {
+	case !known:
+		e.stopped = !e.yield(in, nil)
+	case first.Turn != e.turn: // else a pattern, or a directory with links, reaches one file twice
+		e.note(in.Origin, in.Source, "the same as %s, named before; taken once", first)
 	}
-	by := first.input.Source
-	if first.input.Origin != by {
-		by += " (" + first.input.Origin + ")"
-	}
-	e.note(in.Origin, in.Source, "the same as %s, named before; taken once", by)
 }

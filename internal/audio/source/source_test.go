@@ -212,8 +212,8 @@ func TestURLs(t *testing.T) {
 	}
 	wantFindings := []string{
 		"https://example.com/a.mp3: the same as https://example.com/a.mp3, named before; taken once",
-		"s3://bucket/prefix?…: s3:// sources are not supported yet; copy the files here first, or use signed https:// URLs",
-		"ftp://h/x: ftp:// is not supported; name a file, or an http:// or https:// URL",
+		"s3://bucket/prefix?…: this is not s3://bucket/prefix; keys and endpoint belong to the configuration (s3)",
+		"ftp://h/x: ftp:// is not supported; name a file, or an http://, https:// or s3:// URL",
 		"https://***@h/x: a URL with a user or password is not accepted; sign it in the query instead",
 		"https://: this is not a URL",
 	}

@@ -33,7 +33,7 @@ func (e *expansion) walk(root string, r row, depth int, visit func(rel string)) 
 
 // enter goes through one directory.
 func (w *walker) enter(rel string, depth int) {
-	if w.ctx.Err() != nil {
+	if w.over() {
 		w.complete = false
 		return
 	}
@@ -53,6 +53,10 @@ func (w *walker) enter(rel string, depth int) {
 	}
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return natural(a.Name(), b.Name()) })
 	for _, entry := range entries {
+		if w.over() {
+			w.complete = false
+			return
+		}
 		if !passedOver(entry.Name()) {
 			w.entry(path.Join(rel, entry.Name()), entry, depth)
 		}
