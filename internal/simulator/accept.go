@@ -73,10 +73,9 @@ func (c *call) accept(o *operation, t Timing) *answer {
 	defer s.mu.Unlock()
 	now := s.now()
 	s.advance(now)
-	if c.room != nil {
-		if refused := c.room(c, now); refused != nil {
-			return refused
-		}
+	c.decided = now
+	if refused := c.room(now); refused != nil {
+		return refused
 	}
 	charge.Before = s.state.accounts[c.account].Credits
 	charge.After = charge.Before - charge.Credits
@@ -98,6 +97,7 @@ func (c *call) accept(o *operation, t Timing) *answer {
 		s.fetch.add(download{state: s.state, operation: o})
 	}
 	s.announce(o)
+	c.accepted(o)
 	return nil
 }
 

@@ -96,7 +96,7 @@ func (s *Simulator) compose(d *delivery) (p plan, post []letter, mine bool) {
 		return nil, nil, true
 	}
 	if d.attempt == 0 && !d.chain[0].moved {
-		p = s.planned(a.endpoint)
+		p, _ = s.planned(a.endpoint, o.Account)
 	}
 	if d.attempt == 0 {
 		d.signed = s.now()

@@ -80,7 +80,7 @@ func (s *Simulator) publish(id string, live bool) (published, bool) {
 	if !whole && !partial {
 		return published{}, false
 	}
-	p := s.planned(cdnEndpoint)
+	p, _ := s.planned(cdnEndpoint, o.Account)
 	if o.attempts[ref.index]++; o.attempts[ref.index] > 1 {
 		p = p.without(CDNMissing)
 	}

@@ -17,9 +17,13 @@ import (
 //
 //	GET  /_sim/charges?after=SEQ  the charge log, or what came after a charge
 //	GET  /_sim/verdict            the Verdict
+//	GET  /_sim/traffic?after=SEQ  the Traffic, or that of the submissions after one
+//	GET  /_sim/submissions?after=SEQ  the log of submissions, ten thousand at a time
 //	GET  /_sim/state              seed, faults, accounts, counts
-//	GET  /_sim/faults             probabilities and scripts in force
-//	POST /_sim/faults             {"probabilities": Faults, "next": [Next]}: either or both
+//	GET  /_sim/faults             probabilities, scripts and spells in force
+//	POST /_sim/faults             {"probabilities": Faults, "next": [Next], "spells": [Spell]}: any of them
+//	GET  /_sim/limits             the limits in force
+//	POST /_sim/limits             {provider: Limit}: those of the providers named
 //	POST /_sim/credits            {"account", "credits"} sets, {"account", "add"} adds
 //	POST /_sim/reset              forgets everything, the journal too
 //
@@ -36,6 +40,10 @@ func (s *Simulator) routeControl() {
 		write(w, answerJSON(http.StatusOK, s.faultsInForce()))
 	})
 	s.mux.HandleFunc("POST /_sim/faults", s.postFaults)
+	s.mux.HandleFunc("GET /_sim/traffic", s.getTraffic)
+	s.mux.HandleFunc("GET /_sim/submissions", s.getSubmissions)
+	s.mux.HandleFunc("GET /_sim/limits", s.getLimits)
+	s.mux.HandleFunc("POST /_sim/limits", s.postLimits)
 	s.mux.HandleFunc("POST /_sim/credits", s.postCredits)
 	s.mux.HandleFunc("POST /_sim/reset", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.Reset(); err != nil {
@@ -58,14 +66,10 @@ func writeError(w http.ResponseWriter, err error) {
 }
 
 func (s *Simulator) getCharges(w http.ResponseWriter, r *http.Request) {
-	after := 0
-	if text := r.URL.Query().Get("after"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 {
-			writeError(w, fault.New(fault.Invalid, "simulator.Charges", errors.New("after must be a sequence number")))
-			return
-		}
-		after = n
+	after, err := sequence(r)
+	if err != nil {
+		writeError(w, err)
+		return
 	}
 	charges := s.Charges()
 	charges = charges[min(after, len(charges)):]
@@ -89,8 +93,9 @@ func decodeControl(w http.ResponseWriter, r *http.Request, into any) bool {
 
 // faultSettings is what POST /_sim/faults takes and GET gives.
 type faultSettings struct {
-	Probabilities Faults `json:"probabilities"`
-	Next          []Next `json:"next"`
+	Probabilities Faults  `json:"probabilities"`
+	Next          []Next  `json:"next"`
+	Spells        []Spell `json:"spells,omitempty"`
 }
 
 func (s *Simulator) faultsInForce() faultSettings {
@@ -98,7 +103,7 @@ func (s *Simulator) faultsInForce() faultSettings {
 	defer s.mu.Unlock()
 	f := Faults{} // never null in the answer
 	maps.Copy(f, s.faults)
-	return faultSettings{Probabilities: f, Next: append([]Next{}, s.script...)}
+	return faultSettings{Probabilities: f, Next: append([]Next{}, s.script...), Spells: s.spellsInForce(s.now())}
 }
 
 func (s *Simulator) postFaults(w http.ResponseWriter, r *http.Request) {
@@ -107,9 +112,9 @@ func (s *Simulator) postFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// All or nothing: a request with one bad knob turns none.
-	err := errors.Join(wanted.Probabilities.check(), s.checkScript(wanted.Next))
-	if err == nil && wanted.Probabilities == nil && wanted.Next == nil {
-		err = errors.New(`neither "probabilities" nor "next" given`)
+	err := errors.Join(wanted.Probabilities.check(), s.checkScript(wanted.Next), s.checkSpells(wanted.Spells))
+	if err == nil && wanted.Probabilities == nil && wanted.Next == nil && wanted.Spells == nil {
+		err = errors.New(`none of "probabilities", "next" and "spells" given`)
 	}
 	if err != nil {
 		writeError(w, fault.New(fault.Invalid, "simulator.faults", err))
@@ -118,7 +123,7 @@ func (s *Simulator) postFaults(w http.ResponseWriter, r *http.Request) {
 	if wanted.Probabilities != nil {
 		err = s.SetFaults(wanted.Probabilities)
 	}
-	if err = errors.Join(err, s.Script(wanted.Next...)); err != nil {
+	if err = errors.Join(err, s.Script(wanted.Next...), s.Cast(wanted.Spells...)); err != nil {
 		writeError(w, err)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
 )
@@ -181,6 +182,11 @@ type Next struct {
 	Kind     Kind   `json:"kind"`
 	// Count is at least 1.
 	Count int `json:"count"`
+	// Account is whose requests meet it; empty is everybody's.
+	Account string `json:"account,omitempty"`
+	// RetryAfter is what RateLimited and Maintenance ask for, in whole seconds; 0 is
+	// Options.RetryAfter for the former and nothing for the latter.
+	RetryAfter Span `json:"retryAfter,omitempty"`
 }
 
 // SetFaults replaces the probabilities. A bad name or number is fault.Invalid,
@@ -210,19 +216,33 @@ func (s *Simulator) Script(script ...Next) error {
 func (s *Simulator) checkScript(script []Next) error {
 	var findings []error
 	for _, n := range script {
-		at, known := s.classes[n.Endpoint]
-		switch {
-		case !known:
-			findings = append(findings, fmt.Errorf("unknown endpoint %q", n.Endpoint))
-		case kinds[n.Kind] == 0:
-			findings = append(findings, fmt.Errorf("unknown fault %q", n.Kind))
-		case kinds[n.Kind]&at == 0:
-			findings = append(findings, fmt.Errorf("fault %q cannot happen at %q", n.Kind, n.Endpoint))
-		case n.Count < 1:
+		if err := s.checkStrike(n.Endpoint, n.Kind, n.RetryAfter); err != nil {
+			findings = append(findings, err)
+			continue
+		}
+		if n.Count < 1 {
 			findings = append(findings, fmt.Errorf("fault %q at %q has count %d, want at least 1", n.Kind, n.Endpoint, n.Count))
 		}
 	}
 	return errors.Join(findings...)
+}
+
+// checkStrike says whether a kind can happen at an endpoint, with a Retry-After.
+func (s *Simulator) checkStrike(endpoint string, k Kind, retryAfter Span) error {
+	at, known := s.classes[endpoint]
+	switch {
+	case !known:
+		return fmt.Errorf("unknown endpoint %q", endpoint)
+	case kinds[k] == 0:
+		return fmt.Errorf("unknown fault %q", k)
+	case kinds[k]&at == 0:
+		return fmt.Errorf("fault %q cannot happen at %q", k, endpoint)
+	case retryAfter != 0 && k != RateLimited && k != Maintenance:
+		return fmt.Errorf("fault %q asks for no time", k)
+	case retryAfter < 0 || time.Duration(retryAfter)%time.Second != 0:
+		return fmt.Errorf("fault %q asks for %v, want whole seconds: the header counts in them", k, retryAfter)
+	}
+	return nil
 }
 
 // plan is what one request will meet.
@@ -244,34 +264,38 @@ func (p plan) first(among ...Kind) Kind {
 	return ""
 }
 
-// planned numbers a request and decides what it meets. The caller holds s.mu.
-func (s *Simulator) planned(endpoint string) plan {
+// planned numbers a request and decides what it meets: what is scripted, or else
+// a spell, or else what chance has. after is the Retry-After of the first two. The
+// caller holds s.mu.
+func (s *Simulator) planned(endpoint, account string) (met plan, after time.Duration) {
 	s.requests[endpoint]++
-	if k := s.scripted(endpoint); k != "" {
-		return plan{k}
+	if k, after := s.scripted(endpoint, account); k != "" {
+		return plan{k}, after
 	}
-	var p plan
+	if k, after := s.spelled(endpoint, account); k != "" {
+		return plan{k}, after
+	}
 	for k, probability := range s.faults {
 		if kinds[k]&s.classes[endpoint] == 0 || probability == 0 {
 			continue
 		}
 		if s.dice.fraction("fault/"+string(k)+"/"+endpoint, s.requests[endpoint]) < probability {
-			p = append(p, k)
+			met = append(met, k)
 		}
 	}
-	return p
+	return met, 0
 }
 
-func (s *Simulator) scripted(endpoint string) Kind {
+func (s *Simulator) scripted(endpoint, account string) (Kind, time.Duration) {
 	for i := range s.script {
-		if s.script[i].Endpoint != endpoint {
+		n := s.script[i]
+		if n.Endpoint != endpoint || n.Account != "" && n.Account != account {
 			continue
 		}
-		k := s.script[i].Kind
 		if s.script[i].Count--; s.script[i].Count == 0 {
 			s.script = slices.Delete(s.script, i, i+1)
 		}
-		return k
+		return n.Kind, time.Duration(n.RetryAfter)
 	}
-	return ""
+	return "", 0
 }

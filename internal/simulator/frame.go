@@ -35,8 +35,6 @@ type endpoint struct {
 	most   int64
 	// gate answers what never reaches the provider; true means it did.
 	gate func(*Simulator, http.ResponseWriter, *http.Request) bool
-	// room refuses an operation for which there is no place; see accept.
-	room func(*call, time.Time) *answer
 	// bodyless endpoints know fields and do without them.
 	bodyless bool
 }
@@ -67,6 +65,16 @@ type call struct {
 	body    map[string]any
 	plan    plan
 	number  uint64
+	// retryAfter is what a planned refusal asks for; 0 is what limits do.
+	retryAfter time.Duration
+	// What the log of submissions is told: who seems to call, when the request
+	// came and when it was decided about, what a refusal means, the fault behind
+	// it, and the operation of an accepted one.
+	caller           string
+	arrived, decided time.Time
+	refused          int
+	struck           Kind
+	started          *operation
 	// incidental names more fields of the body that do not tell one job from
 	// another; see hashParams.
 	incidental []string
@@ -111,22 +119,25 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 	c := s.begin(r, e)
 	body, err := e.read(w, r)
 	if err != nil {
-		write(w, e.refuse(s, refusal{status: http.StatusRequestEntityTooLarge, detail: "request entity too large"}))
+		a := c.no(http.StatusRequestEntityTooLarge, "request entity too large")
+		s.finish(c, body, a, "")
+		write(w, a)
 		return
 	}
-	if c.meets(Delay) && !s.pause(r) || c.meets(DropBefore) {
+	if c.meets(Delay) && !s.pause(r) || c.strikes(DropBefore) {
+		s.finish(c, body, answer{}, "")
 		cut(w)
 		return
 	}
 	a := c.answer(body)
-	if a.limited && a.status != http.StatusOK {
-		w.Header().Set("Retry-After", strconv.Itoa(int(s.opts.RetryAfter/time.Second)))
+	if after := c.wait(a); after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(after/time.Second)))
 	}
 	spoiled := Kind("")
 	if a.changed {
 		spoiled = c.plan.first(DropAfter, ErrorAfter, PageAfter, TruncateAfter)
 	}
-	s.finish(c, a, spoiled)
+	s.finish(c, body, a, spoiled)
 	if c.plan.has(CallbackEarly) && a.operation != "" {
 		s.announceEarly(c, a.operation)
 	}
@@ -144,15 +155,21 @@ func (s *Simulator) begin(r *http.Request, e *endpoint) *call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conduct.Requests++
-	return &call{endpoint: e, sim: s, http: r, plan: s.planned(e.name), number: s.requests[e.name]}
+	c := &call{endpoint: e, sim: s, http: r, arrived: s.now(), caller: s.caller(e.key(r))}
+	c.plan, c.retryAfter = s.planned(e.name, c.caller)
+	c.number = s.requests[e.name]
+	return c
 }
 
 // finish notes a spoiled answer before it leaves, and logs the request.
-func (s *Simulator) finish(c *call, a answer, spoiled Kind) {
+func (s *Simulator) finish(c *call, body []byte, a answer, spoiled Kind) {
 	if spoiled != "" && c.meets(spoiled) && a.operation != "" {
 		s.mu.Lock()
 		s.note(&event{Time: s.now(), Fault: &answerFault{Operation: a.operation, Kind: spoiled}})
 		s.mu.Unlock()
+	}
+	if c.class&paid != 0 {
+		c.submitted(body, a, spoiled)
 	}
 	s.opts.Log.LogAttrs(c.http.Context(), slog.LevelDebug, "simulated request",
 		slog.String("endpoint", c.name), slog.String("account", c.account), slog.Int("status", a.status),
@@ -182,6 +199,29 @@ func (c *call) meets(k Kind) bool {
 	return true
 }
 
+// strikes is meets for a fault that decides what becomes of the request.
+func (c *call) strikes(k Kind) bool {
+	if !c.meets(k) {
+		return false
+	}
+	c.struck = k
+	return true
+}
+
+// wait gives the Retry-After of an answer, 0 for none. A refusal that travels as a
+// success has no use for the header.
+func (c *call) wait(a answer) time.Duration {
+	switch {
+	case a.status == http.StatusOK, c.struck == "" && !a.limited:
+		return 0
+	case c.retryAfter > 0:
+		return c.retryAfter
+	case a.limited:
+		return c.sim.opts.RetryAfter
+	}
+	return 0
+}
+
 // answer decides what to say. A refusal that is a fault comes before the key is
 // looked at, like a gateway's.
 func (c *call) answer(body []byte) answer {
@@ -189,14 +229,14 @@ func (c *call) answer(body []byte) answer {
 		return c.no(http.StatusNotFound, "")
 	}
 	for _, early := range gatewayFaults {
-		if c.meets(early.kind) {
+		if c.strikes(early.kind) {
 			return c.no(early.status, "")
 		}
 	}
 	if !c.authenticate() {
 		return c.no(http.StatusUnauthorized, "")
 	}
-	if c.meets(NoCredits) {
+	if c.strikes(NoCredits) {
 		return c.no(http.StatusPaymentRequired, "")
 	}
 	if err := c.decode(body); err != nil {
@@ -210,6 +250,7 @@ const statusMaintenance = 455
 
 // no refuses in the provider's words.
 func (c *call) no(status int, detail string) answer {
+	c.refused = status
 	a := c.refuse(c.sim, refusal{status: status, detail: detail})
 	a.limited = status == http.StatusTooManyRequests
 	return a

@@ -110,13 +110,13 @@ func kie() []endpoint {
 func (d *dialect) endpoints() []endpoint {
 	api := "/" + d.name + "/api/v1/"
 	all := []endpoint{
-		{name: d.name + ".extend", pattern: "POST " + api + "generate/upload-extend", class: paid | calls | songs, handle: d.extend, fields: songFieldNames(), room: kieRoom},
+		{name: d.name + ".extend", pattern: "POST " + api + "generate/upload-extend", class: paid | calls | songs, handle: d.extend, fields: songFieldNames()},
 		{name: d.name + ".record", pattern: "GET " + api + "generate/record-info", class: status, handle: d.record},
 		{name: d.name + ".credit", pattern: "GET " + api + d.credit, class: reads | purse, handle: d.balance},
 	}
 	if d.unified {
 		all = append(all,
-			endpoint{name: d.name + ".create", pattern: "POST " + api + "jobs/createTask", class: paid | calls | songs, handle: d.create, fields: []string{"model", "callBackUrl", "input"}, room: kieRoom},
+			endpoint{name: d.name + ".create", pattern: "POST " + api + "jobs/createTask", class: paid | calls | songs, handle: d.create, fields: []string{"model", "callBackUrl", "input"}},
 			endpoint{name: d.name + ".job", pattern: "GET " + api + "jobs/recordInfo", class: status, handle: d.job})
 	}
 	for i := range all {

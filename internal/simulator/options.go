@@ -75,6 +75,10 @@ type Options struct {
 	// KIE settles what the documents of KIE, Apikley and sunoapi.org leave open,
 	// and holds their limits.
 	KIE KIE
+	// Limits are what providers allow each account, by provider, where that is not
+	// what the documents say: KIE's 20 operations per 10 s and 100 at once for KIE and
+	// its relatives, unless KIE says otherwise; nothing for kkiai and MountSea.
+	Limits map[string]Limit
 	// Kkiai settles what kkiai's documents leave open.
 	Kkiai Kkiai
 	// Callbacks says how KIE, its relatives and kkiai call back.
@@ -168,7 +172,7 @@ func (o Options) check() error {
 	findings := []error{
 		o.UploadTime.check("UploadTime"), o.ExtendTime.check("ExtendTime"), o.Faults.check(),
 		o.checkPrices(), o.checkKeys(), o.checkNumbers(),
-		o.KIE.check(), o.Callbacks.check(), o.Kkiai.check(),
+		o.KIE.check(), checkLimits(o.Limits), o.Callbacks.check(), o.Kkiai.check(),
 	}
 	if o.PublicURL != "" {
 		if u, err := url.Parse(o.PublicURL); err != nil || u.Host == "" {

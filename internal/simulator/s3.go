@@ -114,7 +114,8 @@ func (s *Simulator) beginTransfer(r *http.Request) *transfer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conduct.Requests++
-	return &transfer{sim: s, http: r, plan: s.planned(storageEndpoint), state: s.state, body: r.Body}
+	p, _ := s.planned(storageEndpoint, "") // a ticket names no account
+	return &transfer{sim: s, http: r, plan: p, state: s.state, body: r.Body}
 }
 
 func (t *transfer) meets(k Kind) bool {

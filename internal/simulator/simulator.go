@@ -18,7 +18,7 @@
 //	/kkiai/...             kkiai's API: base URL http://HOST/kkiai
 //	/s3/...                the storage that kkiai's uploads go through
 //	/cdn/...               result files of every provider
-//	/_sim/...              control: charges, verdict, state, faults, credits, reset
+//	/_sim/...              control: charges, submissions, verdict, traffic, state, faults, limits, credits, reset
 //
 // The control API has no authentication: serve a simulator where only tests and
 // demonstrations reach it.
@@ -63,6 +63,9 @@ type Simulator struct {
 	names    map[string]string // account names by API key
 	faults   Faults
 	script   []Next
+	spells   []spell
+	limits   map[string]Limit // by provider
+	traffic  traffic
 	requests map[string]uint64 // by endpoint
 	fired    map[Kind]int
 	conduct  Conduct
@@ -107,7 +110,9 @@ func (s *Simulator) clear() {
 	s.state = newState()
 	s.names = map[string]string{}
 	s.faults = maps.Clone(s.opts.Faults)
-	s.script = nil
+	s.script, s.spells = nil, nil
+	s.limits = s.opts.limits()
+	s.traffic = newTraffic(keptSubmissions)
 	s.requests = map[string]uint64{}
 	s.fired = map[Kind]int{}
 	s.conduct = newConduct()
