@@ -2,7 +2,11 @@ package account
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Request asks for slots and turns.
@@ -70,54 +74,112 @@ type Demand struct {
 	Seq int64
 }
 
-// Lease is a slot, or a place in the stock, whose holder has not been heard of.
-type Lease struct {
-	// Entry is the entry, or the item of the stock.
-	Entry string
-	// Stock says that it is a place in the stock.
-	Stock bool
-}
-
 // Enter asks for a slot and a turn at an endpoint, in order, for as many entries as
 // there is room for and whose turn comes within ahead. An entry that has its slot
-// already keeps it, and its turn; unless the endpoint is closed, which ends both.
+// already keeps it, and its turn, unless the endpoint is closed: that ends both when
+// nothing of the entry has gone.
 func (g *Gate) Enter(ctx context.Context, id ID, endpoint string, l Limits, r Request) (Entered, error) {
-	return Entered{}, errMissing
+	const op = "account.Enter"
+	if err := errors.Join(check(op, id, endpoint), l.check(op), checkEntries(op, r.Entries...)); err != nil {
+		return Entered{}, err
+	}
+	if len(r.Entries) == 0 {
+		return Entered{}, nil
+	}
+	args := []any{
+		endpoint, l.Rate.N, l.Rate.window(), l.InFlight, r.Ahead.Milliseconds(),
+		lease.Milliseconds(), flag(r.Polite),
+	}
+	a, err := g.ask(ctx, op, enterScript, id, words(args, r.Entries)...)
+	if err != nil {
+		return Entered{}, err
+	}
+	return a.entered()
+}
+
+func (a *answer) entered() (Entered, error) {
+	var e Entered
+	turns := a.list()
+	for len(turns.rest) > 0 {
+		e.Turns = append(e.Turns, max(0, turns.span()-Lead))
+	}
+	switch why := a.text(); why {
+	case "":
+	case "closed":
+		e.Closed = a.closed()
+	case "full":
+		e.Full = true
+	case "busy":
+		e.Busy = a.span()
+	case "waiting":
+		e.Waiting = true
+	default:
+		a.fail(fmt.Sprintf("%q is no reason", why))
+	}
+	return e, errors.Join(turns.end(), a.end())
 }
 
 // Go is called immediately before a request is sent, and stamps its true time: of the
 // requests of an endpoint never more than Rate.N lie within any Rate.Per + Guard.
-// Every answer without wait is one request: a call that is repeated, as after a lost
-// answer, takes another stamp.
+// An answer with a wait is to be slept through, when it is short: a queue would be
+// late. Every answer that lets the entry go is one request: a call that is repeated,
+// as after a lost answer, takes another stamp.
 func (g *Gate) Go(ctx context.Context, id ID, endpoint string, l Limits, entry string) (Gone, error) {
-	return Gone{}, errMissing
+	const op = "account.Go"
+	if err := errors.Join(check(op, id, endpoint), l.check(op), checkEntries(op, entry)); err != nil {
+		return Gone{}, err
+	}
+	a, err := g.ask(ctx, op, goScript, id, endpoint, l.Rate.N, l.Rate.window(), lease.Milliseconds(), entry)
+	if err != nil {
+		return Gone{}, err
+	}
+	var gone Gone
+	switch what := a.text(); what {
+	case "go":
+		gone.Canary = a.truth()
+	case "wait":
+		gone.Canary, gone.Wait = a.truth(), a.span()
+	case "closed":
+		gone.Closed = a.closed()
+	case "missing":
+		gone.Missing = true
+	default:
+		a.fail(fmt.Sprintf("%q is no answer", what))
+	}
+	return gone, a.end()
 }
 
 // Leave gives an entry's slot back, and its turn if it has not gone.
 func (g *Gate) Leave(ctx context.Context, id ID, entry string) (Left, error) {
-	return Left{}, errMissing
+	return g.left(ctx, "account.Leave", leaveScript, id, entry)
 }
 
-// Stocked takes places in the stock for a prefix of the items and says how many have
-// one now; one that had its place before keeps it.
-func (g *Gate) Stocked(ctx context.Context, id ID, items []string, l Limits) (int, error) {
-	return 0, errMissing
+func (g *Gate) left(ctx context.Context, op string, script *redis.Script, id ID, name string) (Left, error) {
+	if err := errors.Join(check(op, id), checkEntries(op, name)); err != nil {
+		return Left{}, err
+	}
+	a, err := g.ask(ctx, op, script, id, name)
+	if err != nil {
+		return Left{}, err
+	}
+	left := Left{Held: a.truth(), Demand: a.demand()}
+	return left, a.end()
 }
 
-// Unstock gives an item's place in the stock back.
-func (g *Gate) Unstock(ctx context.Context, id ID, item string) (Left, error) {
-	return Left{}, errMissing
+// window is how far apart a request and the N-th after it must be, in ms.
+func (r Rate) window() int64 { return (r.Per + Guard).Milliseconds() }
+
+// flag is a truth as the scripts read it.
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
 }
 
-// Begin counts an admission that starts, so that later events ask for the next one.
-// It gives the new number.
-func (g *Gate) Begin(ctx context.Context, id ID) (int64, error) { return 0, errMissing }
-
-// Stale gives slots and places whose lease of 60 s has run out, the oldest first, and
-// each once in 30 s: somebody should Renew what is still needed and give back the rest.
-func (g *Gate) Stale(ctx context.Context, id ID, limit int) ([]Lease, error) {
-	return nil, errMissing
+func words(args []any, list []string) []any {
+	for _, word := range list {
+		args = append(args, word)
+	}
+	return args
 }
-
-// Renew keeps leases for another 60 s; those that are held no more stay gone.
-func (g *Gate) Renew(ctx context.Context, id ID, leases ...Lease) error { return errMissing }

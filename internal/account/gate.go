@@ -1,8 +1,6 @@
 package account
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -103,15 +101,4 @@ func (l Limits) check(op string) error {
 		return fault.New(fault.Invalid, op, fmt.Errorf("%+v are no limits", l))
 	}
 	return nil
-}
-
-// down classifies what Redis, or the way to it, said.
-func down(op string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, context.Canceled):
-		return fault.New(fault.Canceled, op, err)
-	}
-	return fault.New(fault.Unavailable, op, err)
 }

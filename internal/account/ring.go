@@ -2,6 +2,9 @@ package account
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"time"
 )
 
@@ -28,8 +31,8 @@ type Picked struct {
 	Empty bool
 }
 
-// None is why nothing may be admitted. All but Busy and Closed.Until end when
-// something changes.
+// None is why nothing may be admitted. What has no time ends when something
+// changes.
 type None struct {
 	Closed *Closed
 	// Full says that no slot is free.
@@ -38,28 +41,106 @@ type None struct {
 	Busy time.Duration
 	// Stocked says that the stock has no room.
 	Stocked bool
+	// Away is how long until the first of those that were picked comes back by itself,
+	// when all who wait are out.
+	Away time.Duration
 }
+
+// Again is how long until asking again is worth it, also when nothing changes; 0: only
+// when something does.
+func (n None) Again() time.Duration {
+	if n.Closed != nil {
+		return n.Closed.Until
+	}
+	return n.Busy + n.Away
+}
+
+// maxWeight is the resolution of a pass: with more, serving one item would not count.
+const maxWeight = 1_000_000
 
 // Join says that items of a session wait for a kind of work. Joining again changes
 // its weight and nothing else. Who joins late has no arrears, who joins again too
-// soon pays what it had ahead.
+// soon pays what it had ahead. A weight is between 1 and 1,000,000.
 func (g *Gate) Join(ctx context.Context, id ID, kind, session string, weight int) (Demand, error) {
-	return Demand{}, errMissing
+	const op = "account.Join"
+	if err := errors.Join(check(op, id, kind), checkEntries(op, session), checkWeight(op, weight)); err != nil {
+		return Demand{}, err
+	}
+	a, err := g.ask(ctx, op, joinScript, id, kind, session, weight)
+	if err != nil {
+		return Demand{}, err
+	}
+	demand := a.demand()
+	return demand, a.end()
 }
 
 // Pick takes the session that is furthest behind out of the ring, when something of
-// it may be admitted; Return must follow, within a minute. ok is false when nothing
-// may be admitted or nobody waits.
+// it may be admitted; Return must follow, within a minute, or the session comes back
+// as if nothing of it had been served. ok is false when nothing may be admitted or
+// nobody waits. A kind's pauses, slots and turns are those of the endpoint of its
+// name; the stock counts for uploads.
 func (g *Gate) Pick(ctx context.Context, id ID, kind string, l Limits, p Picking) (picked Picked, ok bool, err error) {
-	return Picked{}, false, errMissing
+	const op = "account.Pick"
+	if err := errors.Join(check(op, id, kind), l.check(op)); err != nil {
+		return Picked{}, false, err
+	}
+	stock, most := 0, math.MaxInt32
+	if kind == KindUpload {
+		stock = l.Stock
+	}
+	if p.Most > 0 {
+		most = min(p.Most, most)
+	}
+	a, err := g.ask(ctx, op, pickScript, id, kind, l.Rate.N, l.Rate.window(), l.InFlight, stock,
+		p.Ahead.Milliseconds(), most, flag(p.Limited), outing.Milliseconds())
+	if err != nil {
+		return Picked{}, false, err
+	}
+	return a.picked()
+}
+
+func (a *answer) picked() (Picked, bool, error) {
+	var p Picked
+	what := a.text()
+	switch what {
+	case "ok":
+		p.Session, p.Allowed, p.Weight = a.text(), int(a.whole()), int(a.whole())
+	case "empty":
+		p.Empty = true
+	case "away":
+		p.None.Away = a.span()
+	case "closed":
+		p.None.Closed = a.closed()
+	case "full":
+		p.None.Full = true
+	case "busy":
+		p.None.Busy = a.span()
+	case "stocked":
+		p.None.Stocked = true
+	default:
+		a.fail(fmt.Sprintf("%q is no answer", what))
+	}
+	return p, what == "ok", a.end()
 }
 
 // Return puts a picked session back after some items of it were served. more says
 // that others still wait; without it the session leaves the ring, unless it joined
-// again meanwhile.
+// again meanwhile. One that could use nothing lets another go first.
 func (g *Gate) Return(ctx context.Context, id ID, kind, session string, weight, served int, more bool) error {
-	return errMissing
+	const op = "account.Return"
+	if err := errors.Join(check(op, id, kind), checkEntries(op, session), checkWeight(op, weight)); err != nil {
+		return err
+	}
+	_, err := g.done(ctx, op, returnScript, id, kind, session, weight, max(0, served), flag(more))
+	return err
 }
 
 // Quit takes a session out of all rings: it was canceled, or is over.
-func (g *Gate) Quit(ctx context.Context, id ID, session string) error { return errMissing }
+func (g *Gate) Quit(ctx context.Context, id ID, session string) error {
+	const op = "account.Quit"
+	if err := errors.Join(check(op, id), checkEntries(op, session)); err != nil {
+		return err
+	}
+	_, err := g.done(ctx, op, quitScript, id, session)
+	return err
+}

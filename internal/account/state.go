@@ -2,6 +2,9 @@ package account
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,8 +15,9 @@ type State struct {
 	Slots, Stock int
 	// Endpoints are those that were used or closed, by name.
 	Endpoints []EndpointState
-	// Waiting is how many sessions wait, by kind; kinds without any are left out.
-	Waiting map[string]int
+	// Rings is how many sessions wait or are picked, by kind; kinds without any are
+	// left out.
+	Rings map[string]int
 	// Draining says that no new sessions are bound to the account.
 	Draining bool
 	Demand
@@ -34,5 +38,33 @@ type EndpointState struct {
 
 // State reads how an account stands.
 func (g *Gate) State(ctx context.Context, id ID, l Limits) (State, error) {
-	return State{}, errMissing
+	const op = "account.State"
+	if err := errors.Join(check(op, id), l.check(op)); err != nil {
+		return State{}, err
+	}
+	a, err := g.ask(ctx, op, stateScript, id, l.Rate.N, l.Rate.window())
+	if err != nil {
+		return State{}, err
+	}
+	s := State{Now: a.moment(), Slots: int(a.whole()), Stock: int(a.whole()), Demand: a.demand()}
+	a.each(func(one *answer) { s.Endpoints = append(s.Endpoints, one.endpoint()) })
+	s.Rings = map[string]int{}
+	a.each(func(one *answer) { s.Rings[one.text()] = int(one.whole()) })
+	if err := a.end(); err != nil {
+		return State{}, err
+	}
+	slices.SortFunc(s.Endpoints, func(a, b EndpointState) int { return strings.Compare(a.Name, b.Name) })
+	s.Draining, err = g.rdb.SIsMember(ctx, keyDraining, id.String()).Result()
+	return s, down(op, err)
+}
+
+func (a *answer) endpoint() EndpointState {
+	e := EndpointState{Name: a.text(), Sent: a.whole(), Requests: int(a.whole()), Planned: int(a.whole())}
+	if pause := a.list(); len(pause.rest) > 0 {
+		e.Pause = &PauseState{Endpoint: e.Name, Since: pause.moment(), Closed: *pause.closed()}
+		if pause.err != nil && a.err == nil {
+			a.err = pause.err
+		}
+	}
+	return e
 }

@@ -1,0 +1,418 @@
+package account_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/segue-audio/segue/internal/account"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/redistest"
+)
+
+var (
+	main = account.ID{Provider: "kie", Name: "main"}
+	noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	// tight is a provider's rate as KIE states it, with few slots.
+	tight = account.Limits{Rate: account.Rate{N: 2, Per: 10 * time.Second}, InFlight: 5, Stock: 3}
+)
+
+const far = time.Hour
+
+// clock is a gate over an in-process Redis whose clock the test moves.
+type clock struct {
+	*account.Gate
+	t    *testing.T
+	mini *miniredis.Miniredis
+	now  time.Time
+}
+
+func newClock(t *testing.T) *clock {
+	t.Helper()
+	rdb, mini := redistest.Mini(t)
+	mini.SetTime(noon)
+	return &clock{Gate: account.NewGate(rdb), t: t, mini: mini, now: noon}
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.now = c.now.Add(d)
+	c.mini.SetTime(c.now)
+}
+
+func (c *clock) enter(l account.Limits, entries ...string) account.Entered {
+	c.t.Helper()
+	entered, err := c.Enter(c.t.Context(), main, "extend", l, account.Request{Entries: entries, Ahead: far})
+	if err != nil {
+		c.t.Fatalf("Enter(%v) = %v, want no error", entries, err)
+	}
+	return entered
+}
+
+func (c *clock) start(l account.Limits, entry string) account.Gone {
+	c.t.Helper()
+	gone, err := c.Go(c.t.Context(), main, "extend", l, entry)
+	if err != nil {
+		c.t.Fatalf("Go(%s) = %v, want no error", entry, err)
+	}
+	return gone
+}
+
+func (c *clock) leave(entry string) account.Left {
+	c.t.Helper()
+	left, err := c.Leave(c.t.Context(), main, entry)
+	if err != nil {
+		c.t.Fatalf("Leave(%s) = %v, want no error", entry, err)
+	}
+	return left
+}
+
+func (c *clock) close(p account.Pause) {
+	c.t.Helper()
+	if err := c.Close(c.t.Context(), main, "extend", p); err != nil {
+		c.t.Fatalf("Close(%+v) = %v, want no error", p, err)
+	}
+}
+
+func (c *clock) state(l account.Limits) account.State {
+	c.t.Helper()
+	state, err := c.State(c.t.Context(), main, l)
+	if err != nil {
+		c.t.Fatalf("State() = %v, want no error", err)
+	}
+	return state
+}
+
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// entries names n paid requests of a session.
+func entries(session string, n int) []string {
+	list := make([]string, n)
+	for k := range list {
+		list[k] = fmt.Sprintf("%s.%d:extend:0", session, k)
+	}
+	return list
+}
+
+// onBoth runs a test against the in-process Redis and against a real one: the
+// scripts must mean the same to both.
+func onBoth(t *testing.T, test func(t *testing.T, g *account.Gate)) {
+	t.Helper()
+	t.Run("miniredis", func(t *testing.T) {
+		rdb, _ := redistest.Mini(t)
+		test(t, account.NewGate(rdb))
+	})
+	t.Run("redis-server", func(t *testing.T) {
+		_, rdb := redistest.Server(t)
+		test(t, account.NewGate(rdb))
+	})
+}
+
+func TestTurns(t *testing.T) {
+	c := newClock(t)
+	all := entries("ses_a", 6)
+	want := account.Entered{
+		// Turns are at 0, 0, 10.25, 10.25 and 20.5 s, and one second before it they come.
+		Turns: []time.Duration{0, 0, 9250 * time.Millisecond, 9250 * time.Millisecond, 19500 * time.Millisecond},
+		Full:  true,
+	}
+	same(t, "Enter of six", c.enter(tight, all...), want)
+	same(t, "Enter again", c.enter(tight, all...), want)
+	for _, entry := range all[:2] {
+		same(t, "Go of the first", c.start(tight, entry), account.Gone{})
+	}
+	same(t, "Go of the third, at once", c.start(tight, all[2]), account.Gone{Wait: 10250 * time.Millisecond})
+	same(t, "Go of the sixth", c.start(tight, all[5]), account.Gone{Missing: true})
+	c.pass(9250 * time.Millisecond)
+	same(t, "Go of the third, when told to come", c.start(tight, all[2]), account.Gone{Wait: time.Second})
+	c.pass(time.Second)
+	same(t, "Go of the third, in its turn", c.start(tight, all[2]), account.Gone{})
+	same(t, "Leave of the fifth", c.leave(all[4]), account.Left{Held: true})
+	same(t, "Leave of the fifth again", c.leave(all[4]), account.Left{})
+	same(t, "Enter of the sixth, in its place", c.enter(tight, all[5]), account.Entered{Turns: []time.Duration{9250 * time.Millisecond}})
+	state := c.state(tight)
+	same(t, "State", state, account.State{
+		Now: state.Now, Slots: 5, Rings: map[string]int{},
+		Endpoints: []account.EndpointState{{Name: "extend", Requests: 1, Planned: 2, Sent: 3}},
+	})
+}
+
+func TestAhead(t *testing.T) {
+	c := newClock(t)
+	got, err := c.Enter(t.Context(), main, "extend", tight, account.Request{Entries: entries("ses_a", 3), Ahead: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "Enter of three, 5 s ahead", got, account.Entered{Turns: []time.Duration{0, 0}, Busy: 10250 * time.Millisecond})
+}
+
+func TestUnlimited(t *testing.T) {
+	onBoth(t, func(t *testing.T, g *account.Gate) {
+		all := entries("ses_a", 300)
+		for range 2 {
+			got, err := g.Enter(t.Context(), main, "extend", account.Limits{}, account.Request{Entries: all})
+			if err != nil || len(got.Turns) != 300 || got.Turns[299] != 0 {
+				t.Fatalf("Enter() of 300 = %d turns, %v, want 300 at once", len(got.Turns), err)
+			}
+		}
+		for _, entry := range all[:3] {
+			if got, err := g.Go(t.Context(), main, "extend", account.Limits{}, entry); err != nil || got != (account.Gone{}) {
+				t.Errorf("Go() = %+v, %v, want it to go", got, err)
+			}
+		}
+		if n, err := g.Stocked(t.Context(), main, all, account.Limits{}); n != 300 || err != nil {
+			t.Errorf("Stocked() = %d, %v, want all 300", n, err)
+		}
+	})
+}
+
+// A turn that was given up leaves no trace, and who comes early moves up.
+func TestGivenUpTurn(t *testing.T) {
+	c := newClock(t)
+	all := entries("ses_a", 5)
+	c.enter(tight, all...)
+	c.leave(all[0])
+	c.leave(all[1])
+	for _, entry := range all[2:4] {
+		same(t, "Go of "+entry, c.start(tight, entry), account.Gone{})
+	}
+	same(t, "Go of the last", c.start(tight, all[4]), account.Gone{Wait: 10250 * time.Millisecond})
+}
+
+// Before its turn an entry leaves to those ahead what they need, but does not wait for
+// one that is late for long, or for ever.
+func TestPlaceInLine(t *testing.T) {
+	c := newClock(t)
+	all := entries("ses_a", 4)
+	c.enter(tight, all...)
+	same(t, "Go of the third, while two are ahead", c.start(tight, all[2]), account.Gone{Wait: 10250 * time.Millisecond})
+	c.start(tight, all[0])
+	c.pass(5001 * time.Millisecond)
+	same(t, "Go of the third, when the second has not come for 5 s", c.start(tight, all[2]), account.Gone{})
+	same(t, "Go of the second after that", c.start(tight, all[1]), account.Gone{Wait: 5249 * time.Millisecond})
+	same(t, "Go of the fourth, behind it", c.start(tight, all[3]), account.Gone{Wait: 10250 * time.Millisecond})
+	c.pass(5249 * time.Millisecond)
+	same(t, "Go of the second, in its turn", c.start(tight, all[1]), account.Gone{})
+}
+
+func TestCanary(t *testing.T) {
+	c := newClock(t)
+	all := entries("ses_a", 4)
+	limits := account.Limits{InFlight: 10}
+	c.enter(limits, all[:2]...)
+	c.close(account.Pause{Why: "HTTP 429", Code: "exhausted"})
+	closed := &account.Closed{Until: 5 * time.Second, Why: "HTTP 429", Code: "exhausted"}
+	same(t, "Enter while closed", c.enter(limits, all[2]), account.Entered{Closed: closed})
+	same(t, "Go while closed", c.start(limits, all[0]), account.Gone{Closed: closed})
+	same(t, "Go again", c.start(limits, all[0]), account.Gone{Missing: true})
+	c.pass(5 * time.Second)
+	tested := &account.Closed{Why: "HTTP 429", Code: "exhausted", Canary: true}
+	same(t, "Enter after it", c.enter(limits, all[2], all[3]), account.Entered{Turns: []time.Duration{0}, Closed: tested})
+	same(t, "Enter again", c.enter(limits, all[2], all[3]), account.Entered{Turns: []time.Duration{0}, Closed: tested})
+	same(t, "Go of another", c.start(limits, all[1]), account.Gone{Closed: tested})
+	for range 2 {
+		same(t, "Go of the canary", c.start(limits, all[2]), account.Gone{Canary: true})
+	}
+	if got := c.state(limits); got.Slots != 1 {
+		t.Errorf("%d slots are held, want that of the canary", got.Slots)
+	}
+	for _, want := range []bool{true, false} {
+		if was, err := c.Reopen(t.Context(), main, "extend"); was != want || err != nil {
+			t.Errorf("Reopen() = %v, %v, want %v", was, err, want)
+		}
+	}
+	same(t, "Enter when open", c.enter(limits, all...), account.Entered{Turns: make([]time.Duration, 4)})
+}
+
+// Whatever ends the canary, the next one to come tests the reopening.
+func TestCanaryEnds(t *testing.T) {
+	limits := account.Limits{InFlight: 10}
+	for name, end := range map[string]func(c *clock){
+		"it left":         func(c *clock) { c.leave("a") },
+		"its lease ended": func(c *clock) { c.pass(time.Minute) },
+		"closed again":    func(c *clock) { c.close(account.Pause{}); c.pass(7 * time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock(t)
+			c.close(account.Pause{})
+			c.pass(5 * time.Second)
+			c.enter(limits, "a")
+			if got := c.enter(limits, "b"); got.Closed == nil {
+				t.Fatalf("Enter beside the canary = %+v, want closed", got)
+			}
+			end(c)
+			same(t, "Enter after its end", c.enter(limits, "b"), account.Entered{Turns: []time.Duration{0}})
+			same(t, "Go of the next canary", c.start(limits, "b"), account.Gone{Canary: true})
+			if got := c.start(limits, "a"); got.Closed == nil && !got.Missing {
+				t.Errorf("Go of the first canary = %+v, want it out", got)
+			}
+		})
+	}
+}
+
+// What is at the provider keeps its slot: it is no less there because of a pause.
+func TestPauseKeepsWhatHasGone(t *testing.T) {
+	c := newClock(t)
+	limits := account.Limits{InFlight: 2}
+	c.enter(limits, "a", "b")
+	c.start(limits, "a")
+	c.close(account.Pause{For: time.Hour})
+	for _, entry := range []string{"a", "b"} {
+		c.enter(limits, entry)
+		c.start(limits, entry)
+	}
+	same(t, "Leave of what had gone", c.leave("a"), account.Left{Held: true})
+	same(t, "Leave of what had not", c.leave("b"), account.Left{})
+}
+
+func TestPauseGrows(t *testing.T) {
+	c := newClock(t)
+	closedFor := func(want time.Duration) {
+		t.Helper()
+		pauses, err := c.Pauses(t.Context(), main)
+		if err != nil || len(pauses) != 1 || pauses[0].Until != want || pauses[0].Since.UnixMilli() != noon.UnixMilli() {
+			t.Fatalf("Pauses() = %+v, %v, want one of %v, since noon", pauses, err, want)
+		}
+	}
+	for _, want := range []time.Duration{5 * time.Second, 7 * time.Second, 10 * time.Second, 10 * time.Second} {
+		// The others that were on their way are refused too.
+		for range 3 {
+			c.close(account.Pause{Code: "exhausted"})
+		}
+		closedFor(want)
+		c.pass(want)
+	}
+	c.close(account.Pause{For: time.Minute, Code: "credits"})
+	c.close(account.Pause{For: 30 * time.Second, Code: "exhausted"})
+	closedFor(time.Minute)
+	for _, step := range []struct {
+		code string
+		want bool
+	}{{"exhausted", false}, {"credits", true}, {"credits", true}} {
+		if got, err := c.Expire(t.Context(), main, "extend", step.code); got != step.want || err != nil {
+			t.Errorf("Expire(%s) = %v, %v, want %v", step.code, got, err, step.want)
+		}
+	}
+	closedFor(0)
+	if _, err := c.Reopen(t.Context(), main, "extend"); err != nil {
+		t.Fatal(err)
+	}
+	if pauses, err := c.Pauses(t.Context(), main); len(pauses) != 0 || err != nil {
+		t.Errorf("Pauses() after Reopen = %+v, %v, want none", pauses, err)
+	}
+	noon := c.now
+	c.close(account.Pause{})
+	if pauses, err := c.Pauses(t.Context(), main); err != nil || pauses[0].Until != 5*time.Second || !pauses[0].Since.Equal(noon) {
+		t.Errorf("Pauses() after a success = %+v, %v, want 5 s again, since now", pauses, err)
+	}
+}
+
+func TestStock(t *testing.T) {
+	c := newClock(t)
+	stocked := func(want int, items ...string) {
+		t.Helper()
+		if got, err := c.Stocked(t.Context(), main, items, tight); got != want || err != nil {
+			t.Errorf("Stocked(%v) = %d, %v, want %d", items, got, err, want)
+		}
+	}
+	stocked(2, "ses_a.0", "ses_a.1")
+	stocked(3, "ses_a.0", "ses_a.1", "ses_a.2", "ses_a.3", "ses_a.1")
+	stocked(0, "ses_a.3")
+	for _, want := range []bool{true, false} {
+		if got, err := c.Unstock(t.Context(), main, "ses_a.0"); got.Held != want || err != nil {
+			t.Errorf("Unstock() = %+v, %v, want held: %v", got, err, want)
+		}
+	}
+	stocked(1, "ses_a.3")
+	if got := c.state(tight); got.Stock != 3 {
+		t.Errorf("State().Stock = %d, want 3", got.Stock)
+	}
+}
+
+func TestLeases(t *testing.T) {
+	c := newClock(t)
+	stale := func(limit int, want ...account.Lease) {
+		t.Helper()
+		got, err := c.Stale(t.Context(), main, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got)+len(want) > 0 {
+			same(t, "Stale", got, want)
+		}
+	}
+	c.enter(tight, "a", "b", "c") // c comes at 9.25 s, for its turn at 10.25 s
+	if _, err := c.Stocked(t.Context(), main, []string{"i", "k"}, tight); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(59999 * time.Millisecond)
+	stale(9)
+	c.pass(time.Millisecond)
+	stale(3, account.Lease{Entry: "a"}, account.Lease{Entry: "b"}, account.Lease{Entry: "i", Stock: true})
+	stale(9, account.Lease{Entry: "k", Stock: true})
+	stale(9)
+	if err := c.Renew(t.Context(), main, account.Lease{Entry: "a"}, account.Lease{Entry: "i", Stock: true}, account.Lease{Entry: "never"}); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(10250 * time.Millisecond)
+	stale(9, account.Lease{Entry: "c"})
+	c.pass(20 * time.Second)
+	stale(9, account.Lease{Entry: "b"}, account.Lease{Entry: "k", Stock: true})
+	c.pass(30 * time.Second)
+	if got := c.state(tight); got.Slots != 3 || got.Stock != 2 {
+		t.Errorf("State() = %+v, want 3 slots and 2 places: a lease that ends frees nothing by itself", got)
+	}
+}
+
+func TestInvalid(t *testing.T) {
+	c := newClock(t)
+	enter := func(id account.ID, endpoint string, l account.Limits, entry string) error {
+		_, err := c.Enter(t.Context(), id, endpoint, l, account.Request{Entries: []string{entry}})
+		return err
+	}
+	join := func(weight int) error { _, err := c.Join(t.Context(), main, "extend", "ses_a", weight); return err }
+	for name, err := range map[string]error{
+		"an account with a brace": enter(account.ID{Provider: "kie", Name: "ma}in"}, "extend", tight, "a"),
+		"no account":              enter(account.ID{}, "extend", tight, "a"),
+		"an endpoint with a bar":  enter(main, "ex|tend", tight, "a"),
+		"an empty entry":          enter(main, "extend", tight, ""),
+		"an entry with a bar":     enter(main, "extend", tight, "a|b"),
+		"a rate in no time":       enter(main, "extend", account.Limits{Rate: account.Rate{N: 1}}, "a"),
+		"fewer than no slots":     enter(main, "extend", account.Limits{InFlight: -1}, "a"),
+		"no weight":               join(0),
+		"too much weight":         join(1_000_001),
+		"a code with a bar":       c.Close(t.Context(), main, "extend", account.Pause{Code: "a|b"}),
+		"a pause of before":       c.Close(t.Context(), main, "extend", account.Pause{For: -1}),
+		"nobody's registry entry": c.Announce(t.Context(), []account.Known{{Endpoint: "extend"}}),
+	} {
+		if fault.CodeOf(err) != fault.Invalid {
+			t.Errorf("%s: %v, want invalid", name, err)
+		}
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	c := newClock(t)
+	c.mini.Close()
+	_, enter := c.Enter(t.Context(), main, "extend", tight, account.Request{Entries: []string{"a"}})
+	_, leave := c.Leave(t.Context(), main, "a")
+	_, begin := c.Begin(t.Context(), main)
+	_, known := c.Known(t.Context(), "")
+	for _, err := range []error{enter, leave, begin, known} {
+		if fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("%v, want unavailable", err)
+		}
+	}
+	var f *fault.Error
+	if !errors.As(enter, &f) || f.Op != "account.Enter" {
+		t.Errorf("%v, want one of account.Enter", enter)
+	}
+}
