@@ -27,6 +27,7 @@ const block = 256 << 10
 //	invalid      not audio, or a host that is not allowed
 //	not_found    404, 410
 //	denied       401, 403
+//	conflict     the file changed while it was read
 //	unavailable  anything else but success
 func Probe(ctx context.Context, client *http.Client, url string) (*audio.Info, error) {
 	file := &file{ctx: ctx, client: client, url: url}
@@ -39,10 +40,12 @@ func Probe(ctx context.Context, client *http.Client, url string) (*audio.Info, e
 	if !ranged {
 		return audio.Probe(first.Body)
 	}
-	if file.cached, err = io.ReadAll(io.LimitReader(first.Body, block)); err != nil {
+	file.state = stateOf(first)
+	head, err := io.ReadAll(io.LimitReader(first.Body, block))
+	if err != nil {
 		return nil, egress.Fault("remote.Probe", first.Request.URL.Host, err)
 	}
-	return audio.ProbeRange(file, size)
+	return (&window{cached: head, fetch: file.block}).probe(size)
 }
 
 // Open streams the file at url from its beginning. The errors are those of Probe.
@@ -65,52 +68,88 @@ func sizeOf(answer *http.Response) (size int64, ranged bool) {
 	return size, found && err == nil
 }
 
-// file reads a remote file at any place, a block at a time.
-type file struct {
-	ctx    context.Context //nolint:containedctx // io.ReaderAt takes none
-	client *http.Client
-	url    string
+// stateOf tells one state of a file from another as far as the server does.
+func stateOf(answer *http.Response) string {
+	_, size, _ := strings.Cut(answer.Header.Get("Content-Range"), "/")
+	etag := answer.Header.Get("ETag")
+	if strings.HasPrefix(etag, "W/") {
+		etag = "" // says nothing of the bytes
+	}
+	return size + " " + etag + " " + answer.Header.Get("Last-Modified")
+}
+
+// window reads a file at any place, and holds on to one block of it.
+type window struct {
 	at     int64 // where cached begins
 	cached []byte
+	// fetch gives the block at an offset; io.EOF at the end of the file.
+	fetch func(offset int64) ([]byte, error)
+	// failed is what fetch failed with, other than the end.
+	failed error
+}
+
+// probe probes the file of the given size. What kept it from being read goes
+// before what was made of its beginning, and is said in its own words.
+func (w *window) probe(size int64) (*audio.Info, error) {
+	info, err := audio.ProbeRange(w, size)
+	if w.failed != nil {
+		return nil, w.failed
+	}
+	return info, err
 }
 
 // ReadAt fills p from offset on.
-func (f *file) ReadAt(p []byte, offset int64) (int, error) {
+func (w *window) ReadAt(p []byte, offset int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		from := offset + int64(done)
-		if from < f.at || from >= f.at+int64(len(f.cached)) {
-			if err := f.fill(from); err != nil {
+		if from < w.at || from >= w.at+int64(len(w.cached)) {
+			next, err := w.fetch(from)
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					w.failed = err
+				}
 				return done, err
 			}
+			w.at, w.cached = from, next
 		}
-		done += copy(p[done:], f.cached[from-f.at:])
+		done += copy(p[done:], w.cached[from-w.at:])
 	}
 	return done, nil
 }
 
-// fill caches the block that begins at offset.
-func (f *file) fill(offset int64) error {
+// file is a remote file.
+type file struct {
+	ctx    context.Context //nolint:containedctx // io.ReaderAt takes none
+	client *http.Client
+	url    string
+	// state is the one that the first block was of.
+	state string
+}
+
+// block gives the block that begins at offset.
+func (f *file) block(offset int64) ([]byte, error) {
 	answer, err := f.get(offset)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		return io.EOF
-	}
-	if answer.StatusCode != http.StatusPartialContent {
-		return fault.Uncharged(fault.Malformed, "remote.Probe", errors.New("the server stopped serving ranges"))
+	switch {
+	case answer.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return nil, io.EOF
+	case answer.StatusCode != http.StatusPartialContent:
+		return nil, fault.Uncharged(fault.Malformed, "remote.Probe", errors.New("the server stopped serving ranges"))
+	case stateOf(answer) != f.state:
+		return nil, fault.Uncharged(fault.Conflict, "remote.Probe", errors.New("the file changed while it was read"))
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, block))
 	if err != nil {
-		return egress.Fault("remote.Probe", answer.Request.URL.Host, err)
+		return nil, egress.Fault("remote.Probe", answer.Request.URL.Host, err)
 	}
 	if len(body) == 0 {
-		return io.EOF
+		return nil, io.EOF
 	}
-	f.at, f.cached = offset, body
-	return nil
+	return body, nil
 }
 
 // get asks for the block at offset.

@@ -94,6 +94,36 @@ func TestProbeOfALongFileReadsLittleOfIt(t *testing.T) {
 	}
 }
 
+// The second block is already of another state: of another length, or of the same
+// with another mark.
+func TestProbeNoticesChanges(t *testing.T) {
+	song := bytes.Repeat(samples.Files()[0].Data, 20)
+	for name, change := range map[string]struct {
+		data []byte
+		etag string
+	}{"length": {append(song, 0), `"1"`}, "mark": {song, `"2"`}, "weak mark": {song, `W/"2"`}} {
+		var asked atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			data, etag := song, `"1"`
+			if asked.Add(1) > 1 {
+				data, etag = change.data, change.etag
+			}
+			w.Header().Set("ETag", etag)
+			http.ServeContent(w, r, "song", time.Time{}, bytes.NewReader(data))
+		}))
+		client, err := egress.Client([]string{server.Listener.Addr().String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = remote.Probe(t.Context(), client, server.URL)
+		if fault.CodeOf(err) != fault.Conflict || fault.Reason(err) != "the file changed while it was read" {
+			t.Errorf("another %s: %v after %d requests, want a conflict", name, err, asked.Load())
+		}
+		client.CloseIdleConnections()
+		server.Close()
+	}
+}
+
 func TestOpenStreamsTheWholeFile(t *testing.T) {
 	want := wav(3)
 	url, client, _ := serve(t, want, true)

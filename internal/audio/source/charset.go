@@ -44,32 +44,56 @@ func plain(r io.Reader, named string) (*bufio.Reader, string, error) {
 	}
 	raw := bufio.NewReaderSize(r, 64<<10)
 	head, _ := raw.Peek(4) // a shorter file is all there
-	starts := func(mark string) bool { return bytes.HasPrefix(head, []byte(mark)) }
-	switch {
-	case starts("\xef\xbb\xbf"):
-		_, _ = raw.Discard(3) // just peeked at
-		return raw, UTF8, nil
-	case starts("\xff\xfe\x00\x00"), starts("\x00\x00\xfe\xff"):
-		return nil, "", errors.New("this is UTF-32 text; save it as UTF-8")
-	case starts("\xff\xfe"):
-		_, _ = raw.Discard(2)
-		return decoded(raw, fromUTF16(binary.LittleEndian)), utf16Text, nil
-	case starts("\xfe\xff"):
-		_, _ = raw.Discard(2)
-		return decoded(raw, fromUTF16(binary.BigEndian)), utf16Text, nil
-	case starts("PK\x03\x04"):
-		return nil, "", errors.New("this is a spreadsheet or a ZIP archive, not text; save it as CSV in UTF-8")
-	case starts("\x1f\x8b"):
-		return nil, "", errors.New("this is compressed; unpack it first")
-	// A manifest begins with an ASCII letter, a brace or a space.
-	case len(head) == 4 && head[0] != 0 && head[1] == 0 && head[2] != 0 && head[3] == 0:
-		return decoded(raw, fromUTF16(binary.LittleEndian)), utf16Text, nil
-	case len(head) == 4 && head[0] == 0 && head[1] != 0 && head[2] == 0 && head[3] != 0:
-		return decoded(raw, fromUTF16(binary.BigEndian)), utf16Text, nil
+	for _, beginning := range beginnings {
+		if !bytes.HasPrefix(head, []byte(beginning.bytes)) {
+			continue
+		}
+		if beginning.reason != "" {
+			return nil, "", errors.New(beginning.reason)
+		}
+		_, _ = raw.Discard(len(beginning.bytes)) // just peeked at
+		if beginning.order == nil {
+			return raw, UTF8, nil
+		}
+		return decoded(raw, fromUTF16(beginning.order)), utf16Text, nil
+	}
+	switch order := unmarked(head); {
+	case order != nil:
+		return decoded(raw, fromUTF16(order)), utf16Text, nil
 	case encoding == UTF8:
 		return raw, UTF8, nil
 	}
 	return decoded(raw, fromBytes(encoding)), encoding, nil
+}
+
+// beginnings are byte order marks, and what is no text.
+var beginnings = []struct {
+	bytes  string
+	order  binary.ByteOrder
+	reason string
+}{
+	{bytes: "\xef\xbb\xbf"},
+	{bytes: "\xff\xfe\x00\x00", reason: "this is UTF-32 text; save it as UTF-8"},
+	{bytes: "\x00\x00\xfe\xff", reason: "this is UTF-32 text; save it as UTF-8"},
+	{bytes: "\xff\xfe", order: binary.LittleEndian},
+	{bytes: "\xfe\xff", order: binary.BigEndian},
+	{bytes: "PK\x03\x04", reason: "this is a spreadsheet or a ZIP archive, not text; save it as CSV in UTF-8"},
+	{bytes: "\x1f\x8b", reason: "this is compressed; unpack it first"},
+}
+
+// unmarked recognises UTF-16 without a mark: a manifest begins with two characters
+// of ASCII, whatever its language.
+func unmarked(head []byte) binary.ByteOrder {
+	if len(head) < 4 {
+		return nil
+	}
+	switch [4]bool{head[0] == 0, head[1] == 0, head[2] == 0, head[3] == 0} {
+	case [4]bool{false, true, false, true}:
+		return binary.LittleEndian
+	case [4]bool{true, false, true, false}:
+		return binary.BigEndian
+	}
+	return nil
 }
 
 // decoder turns a stream into UTF-8.

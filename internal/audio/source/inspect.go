@@ -193,7 +193,7 @@ func (p *probe) report(first *Seen) *Finding {
 	case p.passed != nil:
 		return p.passed
 	case p.err != nil:
-		finding.Reason, finding.Code = reasonOf(p.err), fault.CodeOf(p.err)
+		finding.Reason, finding.Code = about(in.Source, p.err), fault.CodeOf(p.err)
 	case in.Probed.Problem != "":
 		finding.Reason = in.Probed.Problem
 	case in.Probed.SHA256 == "":

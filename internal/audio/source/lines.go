@@ -3,6 +3,7 @@ package source
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -58,8 +59,12 @@ func (l *lineReader) mark() {
 	l.marked = l.back
 }
 
-// rewind makes the line after the marked one the next.
-func (l *lineReader) rewind() { l.back = l.marked + 1 }
+// rewind makes the line after the marked one the next, and says whether it was not.
+func (l *lineReader) rewind() bool {
+	back := l.back > l.marked+1
+	l.back = l.marked + 1
+	return back
+}
 
 // read reads a line without trusting it to end: of one that is too long the
 // beginning is kept, and its end is found.
@@ -68,7 +73,7 @@ func (l *lineReader) read() (textLine, error) {
 	begun, long := false, false
 	for {
 		if _, err := l.r.Peek(1); err != nil {
-			if !begun || err != io.EOF { //nolint:errorlint // bufio gives the reader's own error, and io.EOF as it is
+			if !begun || !errors.Is(err, io.EOF) {
 				return textLine{}, err
 			}
 			return l.line(long), nil

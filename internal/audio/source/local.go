@@ -54,12 +54,30 @@ func (e *expansion) file(abs string, stat fs.FileInfo, r row) {
 
 // take adds a local file, known by what it really is behind its links.
 func (e *expansion) take(abs, shown string, r row) {
-	identity, err := filepath.EvalSymlinks(abs)
+	identity, err := e.identity(abs)
 	if err != nil {
 		e.fail(r.origin, shown, "%s", reason(err))
 		return
 	}
 	e.add(identity, Input{Source: shown, Path: abs, Origin: r.origin, Overrides: r.overrides})
+}
+
+// identity is what a file really is behind links. Of a manifest's rows, most lie
+// where the one before does: that directory's links are known.
+func (e *expansion) identity(abs string) (string, error) {
+	stat, err := os.Lstat(abs)
+	if err != nil || stat.Mode()&fs.ModeSymlink != 0 {
+		return filepath.EvalSymlinks(abs)
+	}
+	dir, name := filepath.Split(abs)
+	if dir != e.lastDir {
+		target, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return "", err
+		}
+		e.lastDir, e.lastReal = dir, target
+	}
+	return filepath.Join(e.lastReal, name), nil
 }
 
 // directory takes all audio below a directory.

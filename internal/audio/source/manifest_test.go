@@ -88,9 +88,11 @@ func TestStdinThatBreaks(t *testing.T) {
 	}
 }
 
+// columns is what a finding says of the columns that there are.
+const columns = "there are source, account, archive, audio-weight, budget, continue-at, extend, instrumental, model, name, " +
+	"negative-tags, notify, on-unknown, out, persona-id, prompt, provider, style, style-weight, title, vocal-gender, weirdness-constraint"
+
 func TestWhatIsWrongWithManifests(t *testing.T) {
-	const columns = "there are source, account, archive, audio-weight, budget, continue-at, extend, instrumental, model, name, " +
-		"negative-tags, notify, on-unknown, out, persona-id, prompt, provider, style, style-weight, title, vocal-gender, weirdness-constraint"
 	cases := []struct {
 		name, text string
 		want       []string
@@ -123,7 +125,7 @@ not json
 				`m.jsonl:7: a.mp3: title is given twice`,
 				`m.jsonl:8: the JSON object is not closed`,
 				`m.jsonl:9: there is something after the JSON object; one row per line`,
-				`m.jsonl:10: s3://b/k: this is not s3://bucket/prefix; keys and endpoint belong to the configuration (s3)`,
+				`m.jsonl:10: s3://b/k: "b" cannot be a bucket's name`,
 				`m.jsonl:11: a.mp3: style-weight is "1e999"; it must be a number`,
 				`m.jsonl:12: this is not a JSON object; a row is {"source": "songs/a.mp3"}`,
 			},
@@ -135,7 +137,7 @@ not json
 		{"m.csv", "file,title\na.mp3,x\n", []string{`m.csv:1: there is no column "file", did you mean source?; ` + columns, "m.csv:1: the first row names the columns, and source is not among them"}},
 		{"m.csv", "source,titel\na.mp3,x\na.mp3,\n", []string{`m.csv:1: there is no column "titel", did you mean title?; ` + columns}},
 		{"m.csv", "source,budget\na.mp3,1,2\n,3\na.mp3,x\n", []string{"m.csv:2: has 3 cells; the first row names 2 columns", "m.csv:3: source is missing", `m.csv:4: a.mp3: budget is "x"; it must be a number`}},
-		{"m.csv", "source,title\na.mp3,\"x\n", []string{`m.csv:2: this is not a row of a table: a quote is opened and never closed`}},
+		{"m.csv", "source,title\na.mp3,\"x\n", []string{`m.csv:2: this is not a row of a table: a quote is opened and not closed, or one inside of a cell is not written ""`}},
 	}
 	for _, c := range cases {
 		dir := plant(t, "a.mp3")

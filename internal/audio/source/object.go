@@ -4,76 +4,55 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/segue-audio/segue/internal/bucket"
 	"github.com/segue-audio/segue/internal/fault"
 )
 
-// Object is one object of a bucket.
-type Object struct {
-	// Name is its whole key.
-	Name string
-	// Size is in bytes.
-	Size int64
-	// ETag changes when the object does.
-	ETag string
-	// ModTime is when it was written.
-	ModTime time.Time
-}
-
-// Bucket is what expansion asks of an object store.
+// Bucket is what expansion asks of an object store; *bucket.Bucket is one.
 type Bucket interface {
 	// List gives the objects whose names begin with prefix in the order of their
-	// bytes, page by page. After an error it ends.
-	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
+	// bytes, page by page. An error is the last thing it gives.
+	List(ctx context.Context, prefix string) iter.Seq2[bucket.Object, error]
 	// Stat says what an object is; its error is a fault, of code not_found when
 	// there is none of that name.
-	Stat(ctx context.Context, name string) (Object, error)
+	Stat(ctx context.Context, name string) (bucket.Object, error)
 }
 
-// errNoStore says what is missing for s3:// sources.
-var errNoStore = errors.New("s3:// sources need an object store in the configuration (s3)")
-
-// bucketForm is what S3 allows as a bucket's name.
-var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-
-// ParseObject takes s3://bucket/name apart. The name is taken as it stands: it is
-// not percent-encoded, and may be empty. ok is false when the URL is none, or has
-// what may be a password in it.
-func ParseObject(address string) (bucket, name string, ok bool) {
-	scheme, rest, found := strings.Cut(address, "://")
-	if !found || !strings.EqualFold(scheme, "s3") {
-		return "", "", false
-	}
-	bucket, name, _ = strings.Cut(rest, "/")
-	return bucket, name, bucketForm.MatchString(bucket)
-}
+var (
+	errNoStore = errors.New("s3:// sources need an object store in the configuration (s3)")
+	errQuery   = errors.New("an s3:// source has no query; endpoint and keys are settings (s3)")
+)
 
 // object takes what an s3:// address names: an object, all audio below a prefix, or
 // what a pattern matches.
 func (e *expansion) object(r row) {
-	bucket, name, ok := ParseObject(r.source)
-	if question := strings.LastIndexByte(name, '?'); !ok || question >= 0 && strings.Contains(name[question:], "=") {
+	_, rest, _ := strings.Cut(r.source, "://")
+	address, err := bucket.Parse("s3://" + rest)
+	name := address.Key
+	question := strings.LastIndexByte(name, '?')
+	if question >= 0 && strings.Contains(name[question:], "=") {
+		err = errQuery // which other programs read, and it may hold keys
+	}
+	if err != nil {
 		shown := withoutQuery(r.source)
-		origin := r.origin
-		if origin == r.source {
-			origin = shown
+		if r.origin == r.source {
+			r.origin = shown
 		}
-		e.fail(origin, shown, "this is not s3://bucket/prefix; keys and endpoint belong to the configuration (s3)")
+		e.fail(r.origin, shown, "%s", reasonOf(err))
 		return
 	}
 	r.shown = r.source
-	store, err := e.bucket(bucket)
+	store, err := e.opened(address.Bucket)
 	if err != nil {
-		e.cannot(r, r.shown, err)
+		e.cannot(r, err)
 		return
 	}
-	o := objects{expansion: e, row: r, store: store, bucket: bucket}
+	o := objects{expansion: e, row: r, store: store, bucket: address.Bucket}
 	pattern := strings.ContainsAny(name, `*?[{`)
 	switch {
 	case name == "" || strings.HasSuffix(name, "/"):
@@ -81,33 +60,38 @@ func (e *expansion) object(r row) {
 	case !pattern && isAudio(name):
 		// Whether it is there, probing finds out: asking twice for each of a
 		// manifest's rows would double the requests.
-		o.take(Object{Name: name})
+		o.take(bucket.Object{Name: name})
 	default:
 		o.find(name, pattern)
 	}
 }
 
-// bucket opens a bucket once.
-func (e *expansion) bucket(name string) (Bucket, error) {
+// opened opens a bucket once.
+func (e *expansion) opened(name string) (Bucket, error) {
 	if known, ok := e.buckets[name]; ok {
 		return known, nil
 	}
 	if e.options.Bucket == nil {
 		return nil, fault.Uncharged(fault.Invalid, "source.All", errNoStore)
 	}
-	opened, err := e.options.Bucket(name)
+	store, err := e.options.Bucket(name)
 	if err == nil {
-		e.buckets[name] = opened
+		e.buckets[name] = store
 	}
-	return opened, err
+	return store, err
 }
 
 // cannot is a finding about what an object store did not give.
-func (e *expansion) cannot(r row, shown string, err error) {
+func (e *expansion) cannot(r row, err error) {
 	if e.ctx.Err() != nil {
 		return
 	}
-	e.find(Finding{Origin: r.origin, Source: shown, Reason: reasonOf(err), Code: fault.CodeOf(err)})
+	e.find(Finding{Origin: r.origin, Source: r.shown, Reason: about(r.shown, err), Code: fault.CodeOf(err)})
+}
+
+// about is reasonOf without the source itself, which a finding says already.
+func about(source string, err error) string {
+	return strings.TrimPrefix(reasonOf(err), source+": ")
 }
 
 // objects goes through one bucket for one row.
@@ -125,7 +109,7 @@ func (o objects) find(name string, pattern bool) {
 	case err == nil:
 		o.take(exact)
 	case fault.CodeOf(err) != fault.NotFound:
-		o.cannot(o.row, o.row.shown, err)
+		o.cannot(o.row, err)
 	case pattern:
 		o.glob(name)
 	default:
@@ -182,7 +166,7 @@ func (o objects) each(prefix string, judge func(name string) verdict) {
 			return
 		}
 		if err != nil {
-			o.cannot(o.row, o.row.shown, err)
+			o.cannot(o.row, err)
 			return
 		}
 		below := object.Name[min(strings.LastIndexByte(prefix, '/')+1, len(object.Name)):]
@@ -210,16 +194,16 @@ func (o objects) each(prefix string, judge func(name string) verdict) {
 }
 
 // take adds an object.
-func (o objects) take(object Object) {
-	address := "s3://" + o.bucket + "/" + object.Name
+func (o objects) take(object bucket.Object) {
+	address := bucket.Address{Bucket: o.bucket, Key: object.Name}.String()
 	o.add(address, Input{Source: address, URL: address, ETag: object.ETag, Origin: o.row.origin, Overrides: o.row.overrides})
 }
 
 // excludes says that an object lies below what is never entered.
 func (o objects) excludes(name string) bool {
 	return slices.ContainsFunc(o.options.Exclude, func(excluded string) bool {
-		bucket, prefix, ok := ParseObject(excluded)
-		prefix = strings.TrimSuffix(prefix, "/")
-		return ok && bucket == o.bucket && (prefix == "" || name == prefix || strings.HasPrefix(name, prefix+"/"))
+		address, err := bucket.Parse(excluded)
+		prefix := strings.TrimSuffix(address.Key, "/")
+		return err == nil && address.Bucket == o.bucket && (prefix == "" || name == prefix || strings.HasPrefix(name, prefix+"/"))
 	})
 }

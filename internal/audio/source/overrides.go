@@ -116,7 +116,7 @@ func nearest(word string) (column string, ok bool) {
 		return sourceColumn, true
 	}
 	fewest := min(max(1, len(word)/3), 4) + 1
-	for _, name := range strings.Split(columnNames(), ", ") {
+	for name := range strings.SplitSeq(columnNames(), ", ") {
 		if d := slips(word, bareName(name)); d < fewest {
 			column, fewest = name, d
 		}

@@ -148,6 +148,8 @@ type expansion struct {
 	stdinRead bool
 	// buckets are those that were opened.
 	buckets map[string]Bucket
+	// lastDir is the directory of the last file, lastReal the same behind links.
+	lastDir, lastReal string
 }
 
 // over says that nothing more is to be found.

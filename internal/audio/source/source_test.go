@@ -212,7 +212,7 @@ func TestURLs(t *testing.T) {
 	}
 	wantFindings := []string{
 		"https://example.com/a.mp3: the same as https://example.com/a.mp3, named before; taken once",
-		"s3://bucket/prefix?…: this is not s3://bucket/prefix; keys and endpoint belong to the configuration (s3)",
+		"s3://bucket/prefix?…: an s3:// source has no query; endpoint and keys are settings (s3)",
 		"ftp://h/x: ftp:// is not supported; name a file, or an http://, https:// or s3:// URL",
 		"https://***@h/x: a URL with a user or password is not accepted; sign it in the query instead",
 		"https://: this is not a URL",

@@ -23,7 +23,7 @@ type record struct {
 
 const (
 	strayQuote = `this is not a row of a table: there is a " inside of a cell; put the cell in quotes, and write "" for each quote in it`
-	openQuote  = `this is not a row of a table: a quote is opened and never closed`
+	openQuote  = `this is not a row of a table: a quote is opened and not closed, or one inside of a cell is not written ""`
 	afterQuote = `this is not a row of a table: there is something after a closing quote; write "" for a quote inside of a cell`
 )
 
@@ -109,7 +109,9 @@ func (t *table) parse(first textLine) record {
 			return row
 		case !more && rest != "":
 			row.problem = afterQuote
-			t.lines.rewind()
+			if t.lines.rewind() {
+				row.problem = openQuote // it was another row's quote that closed it
+			}
 			return row
 		}
 		row.cells = append(row.cells, cell)
