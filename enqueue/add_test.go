@@ -34,8 +34,8 @@ func TestAddGoesOnUntilSeal(t *testing.T) {
 		if diff := cmp.Diff(want, [][]enqueue.Answer{first, again}); diff != "" {
 			t.Errorf("answers (-want +got):\n%s", diff)
 		}
-		if got := queued(t, rdb, "upload"); got != 4 {
-			t.Errorf("%d upload tasks before Seal, want 4: work begins at once", got)
+		if got := startable(t, rdb); got != 4 {
+			t.Errorf("%d items to begin with before Seal, want 4: work begins at once", got)
 		}
 		if got := stored(t, rdb, id); got.Sealed || got.Status() != session.StatusOpen {
 			t.Errorf("session %+v; want open", got)
@@ -126,8 +126,8 @@ func TestManyAddersShareOneSession(t *testing.T) {
 			t.Fatalf("item %d is %s, and was answered to be %s", index, item.Source, taken[index])
 		}
 	}
-	if got := queued(t, rdb, "upload"); got != want {
-		t.Errorf("%d upload tasks, want %d", got, want)
+	if got := startable(t, rdb); got != want {
+		t.Errorf("%d items to begin with, want %d", got, want)
 	}
 }
 
@@ -147,8 +147,8 @@ func TestAddWhoseAnswerWasLost(t *testing.T) {
 	if diff := cmp.Diff([]enqueue.Answer{{ItemID: id + ".1", Index: 1, Existed: true}}, answers); diff != "" || err != nil {
 		t.Errorf("second Add: %v (-want +got):\n%s", err, diff)
 	}
-	if got := queued(t, rdb, "upload"); got != 2 {
-		t.Errorf("%d upload tasks, want 2: the second Add brings the task that the first did not", got)
+	if got := startable(t, rdb); got != 2 {
+		t.Errorf("%d items to begin with, want 2: the second Add brings the task that the first did not", got)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestCompletionWaitsForSeal(t *testing.T) {
 		client := enqueue.NewFromRedis(rdb)
 		id := submit(t, client, enqueue.Session{Provider: "sim", Items: songs(1), Open: true}).SessionID
 		workertest.New(t, rdb).Upload(id, 0, "clip", 0)
-		if got := queued(t, rdb, "control"); got != 0 {
+		if got := settling(t, rdb); got != 0 {
 			t.Errorf("%d tasks that settle an open session, want none", got)
 		}
 		for range 2 {
@@ -170,7 +170,7 @@ func TestCompletionWaitsForSeal(t *testing.T) {
 		if got := stored(t, rdb, id); got.Completions != 1 || got.Status() != session.StatusSucceeded {
 			t.Errorf("sealed session %+v; want one completion, succeeded", got)
 		}
-		if got := queued(t, rdb, "control"); got != 1 {
+		if got := settling(t, rdb); got != 1 {
 			t.Errorf("%d tasks that settle it, want 1", got)
 		}
 	})

@@ -22,7 +22,7 @@ func TestCancelingManyIsOneWrite(t *testing.T) {
 	if _, err := client.Cancel(t.Context(), submit(t, client, enqueue.Session{Provider: "sim"}).SessionID); err != nil {
 		t.Fatal(err) // loads the scripts: from here on one call is one command
 	}
-	settling := queued(t, rdb, "control")
+	before := settling(t, rdb)
 
 	var once sync.Once
 	var after *enqueue.Status
@@ -58,7 +58,7 @@ func TestCancelingManyIsOneWrite(t *testing.T) {
 	if owed, err := session.NewStore(rdb).Owes(t.Context(), id, 1); err != nil || !owed {
 		t.Errorf("completion 1 is owed: %v, %v; want true", owed, err)
 	}
-	if got := queued(t, rdb, "control") - settling; got != 1 {
+	if got := settling(t, rdb) - before; got != 1 {
 		t.Errorf("%d tasks that settle it, want 1", got)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,9 +25,10 @@ func TestCutOffSubmissionStartsNothingAndIsCompletedByItsKey(t *testing.T) {
 				return
 			}
 		}
-		// Key, clock, indexes, session, three batches, seal; an open one begins instead.
-		if cuts != 8 {
-			t.Errorf("the submission was cut off at %d commands (%+v), want 8", cuts, c)
+		// Key, accounts, clock, indexes, session, three batches, seal; an open one begins
+		// instead.
+		if cuts != 9 {
+			t.Errorf("the submission was cut off at %d commands (%+v), want 9", cuts, c)
 		}
 	}
 }
@@ -54,7 +54,7 @@ func cutAt(t *testing.T, rdb redis.UniversalClient, n int64, deaf, open bool) bo
 	if !errors.Is(err, enqueue.ErrUnavailable) || !errors.Is(err, errCut) {
 		t.Errorf("%s: Submit = %v; want ErrUnavailable", name, err)
 	}
-	if got := queued(t, rdb, "upload") + queued(t, rdb, "control"); got != 0 {
+	if got := startable(t, rdb) + settling(t, rdb); got != 0 {
 		t.Errorf("%s: %d tasks on the queues, want none", name, got)
 	}
 	answered(t, rdb, name, cut, deaf)
@@ -66,8 +66,8 @@ func cutAt(t *testing.T, rdb redis.UniversalClient, n int64, deaf, open bool) bo
 	if !whole.Ready || whole.Sealed == open || whole.Total != 1001 || whole.Counts["upload.queued"] != 1001 {
 		t.Errorf("%s: completed session %+v; want it ready, 1001 items queued, and sealed unless it is open", name, whole)
 	}
-	if got := queued(t, rdb, "upload"); got != 1001 {
-		t.Errorf("%s: %d upload tasks, want 1001", name, got)
+	if got := startable(t, rdb); got != 1001 {
+		t.Errorf("%s: %d items to begin with, want 1001", name, got)
 	}
 	return true
 }
@@ -100,8 +100,8 @@ func TestCutOffSessionIsNotTouched(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb redis.UniversalClient) {
 		client := enqueue.NewFromRedis(rdb)
 		submit(t, client, enqueue.Session{Provider: "sim", Items: songs(1)}) // loads the scripts
-		before := queued(t, rdb, "upload")
-		const commands = 5 // key, clock, indexes, session, one batch of three
+		before := startable(t, rdb)
+		const commands = 6 // key, accounts, clock, indexes, session, one batch of three
 		cut, err := fused(t, rdb, commands, false).Submit(t.Context(), enqueue.Session{Provider: "sim", Items: songs(1001), Key: "order-1"})
 		if !errors.Is(err, enqueue.ErrUnavailable) {
 			t.Fatalf("Submit = %v; want ErrUnavailable", err)
@@ -120,8 +120,8 @@ func TestCutOffSessionIsNotTouched(t *testing.T) {
 		if got := stored(t, rdb, id); got.Ready || got.Sealed || got.Total != 500 && got.Total != 1 {
 			t.Errorf("cut-off session %+v; want neither ready nor sealed, one batch of items", got)
 		}
-		if got := queued(t, rdb, "upload") - before; got != 0 {
-			t.Errorf("%d upload tasks, want none", got)
+		if got := startable(t, rdb) - before; got != 0 {
+			t.Errorf("%d items to begin with, want none", got)
 		}
 		status, err = client.Cancel(t.Context(), id)
 		if err != nil || status.Status != "canceled" {
@@ -136,7 +136,7 @@ func TestFailedBatchEndsTheSubmission(t *testing.T) {
 	rdb, _ := redistest.Mini(t)
 	submit(t, enqueue.NewFromRedis(rdb), enqueue.Session{Provider: "sim", Items: songs(1)})
 	f := &fuse{}
-	f.left.Store(3) // clock, indexes, session
+	f.left.Store(4) // accounts, clock, indexes, session
 	cut, err := enqueue.NewFromRedis(hooked(t, rdb, f)).Submit(t.Context(), enqueue.Session{Provider: "sim", Items: songs(20_000)})
 	if !errors.Is(err, enqueue.ErrUnavailable) {
 		t.Fatalf("Submit = %v; want ErrUnavailable", err)
@@ -154,22 +154,19 @@ func TestFailedBatchEndsTheSubmission(t *testing.T) {
 // TestTasksThatMissTheQueueAreOwed: once it is sealed a submission has succeeded,
 // and the sweep finds the items whose tasks never came.
 func TestTasksThatMissTheQueueAreOwed(t *testing.T) {
-	rdb, mini := redistest.Mini(t)
-	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	mini.SetTime(start)
+	rdb, _ := redistest.Mini(t)
 	submit(t, enqueue.NewFromRedis(rdb), enqueue.Session{Provider: "sim", Items: songs(1)})
-	before := queued(t, rdb, "upload")
-	const sealed = 5 // clock, indexes, session, items, seal
+	before := startable(t, rdb)
+	const sealed = 6 // accounts, clock, indexes, session, items, seal
 	submitted, err := fused(t, rdb, sealed, false).Submit(t.Context(), enqueue.Session{Provider: "sim", Items: songs(3)})
 	if err != nil {
 		t.Fatalf("Submit = %v; want success: the items are in", err)
 	}
-	if got := queued(t, rdb, "upload") - before; got != 0 {
-		t.Fatalf("%d upload tasks, want none for this test", got)
+	if got := startable(t, rdb) - before; got != 0 {
+		t.Fatalf("%d items to begin with, want none for this test", got)
 	}
-	mini.SetTime(start.Add(61 * time.Second))
 	overdue, err := session.NewStore(rdb).Overdue(t.Context(), submitted.SessionID, 10)
-	if err != nil || !overdue.Ready || len(overdue.Indexes) != 3 {
-		t.Errorf("a minute later: %+v, %v; want a ready session with 3 items to look at", overdue, err)
+	if err != nil || !overdue.Ready || overdue.Backlog[session.StepUpload] != 3 {
+		t.Errorf("what a sweep sees: %+v, %v; want a ready session with 3 items that wait", overdue, err)
 	}
 }

@@ -29,7 +29,7 @@ func order() enqueue.Session {
 // changes are requests that differ from order in one field, named by it.
 var changes = map[string]func(*enqueue.Session){
 	"Session.Provider":           func(s *enqueue.Session) { s.Provider = "sim" },
-	"Session.Account":            func(s *enqueue.Session) { s.Account = "" },
+	"Session.Account":            func(s *enqueue.Session) { s.Account = "other" },
 	"Session.Name":               func(s *enqueue.Session) { s.Name = "" },
 	"Session.Items":              func(s *enqueue.Session) { s.Items = append(s.Items, enqueue.Item{Source: "b"}) },
 	"Session.Extend":             func(s *enqueue.Session) { s.Extend = nil },
@@ -62,10 +62,11 @@ var changes = map[string]func(*enqueue.Session){
 // sames are requests that differ from order only in what does not make a
 // different request.
 var sames = map[string]func(*enqueue.Session){
-	"Session.Key":    func(*enqueue.Session) {}, // another key is another session
-	"Session.Open":   func(s *enqueue.Session) { s.Open = true },
-	"Session.Budget": func(s *enqueue.Session) { s.Budget = new(12.0) }, // it may be raised by submitting again
-	"Audio.ModTime":  func(s *enqueue.Session) { s.Items[0].Known.ModTime = time.Unix(1_800_000_000, 0) },
+	"Session.Key":      func(*enqueue.Session) {}, // another key is another session
+	"Session.Open":     func(s *enqueue.Session) { s.Open = true },
+	"Session.Budget":   func(s *enqueue.Session) { s.Budget = new(12.0) }, // it may be raised by submitting again
+	"Session.Priority": func(s *enqueue.Session) { s.Priority = "high" },
+	"Audio.ModTime":    func(s *enqueue.Session) { s.Items[0].Known.ModTime = time.Unix(1_800_000_000, 0) },
 }
 
 func TestOneKeyStandsForOneRequest(t *testing.T) {

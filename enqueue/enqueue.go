@@ -31,7 +31,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/queue"
 	"github.com/segue-audio/segue/internal/redisconn"
 	"github.com/segue-audio/segue/internal/session"
@@ -85,6 +87,8 @@ type Client struct {
 	owned bool
 	store *session.Store
 	queue *queue.Queue
+	gate  *account.Gate
+	books *ledger.Book
 }
 
 // New connects to the Redis that the workers use. The forms of the address are
@@ -106,7 +110,7 @@ func New(ctx context.Context, address string) (*Client, error) {
 
 // NewFromRedis uses a connection that the caller keeps and closes.
 func NewFromRedis(rdb redis.UniversalClient) *Client {
-	return &Client{rdb: rdb, store: session.NewStore(rdb), queue: queue.New(rdb)}
+	return &Client{rdb: rdb, store: session.NewStore(rdb), queue: queue.New(rdb), gate: account.NewGate(rdb), books: ledger.New(rdb)}
 }
 
 // Close closes the connection that New opened.

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/redistest"
 	"github.com/segue-audio/segue/internal/session"
 )
@@ -46,6 +47,60 @@ func submit(t *testing.T, p enqueue.Producer, s enqueue.Session) *enqueue.Submit
 		t.Fatal(err)
 	}
 	return submitted
+}
+
+// startable is the number of items whose uploads an admission would begin, of the
+// sessions that take turns.
+func startable(t *testing.T, rdb redis.UniversalClient) int {
+	t.Helper()
+	return startableOf(t, rdb, "sim") + startableOf(t, rdb, "mountsea")
+}
+
+func startableOf(t *testing.T, rdb redis.UniversalClient, provider string) int {
+	t.Helper()
+	gate, store, id := account.NewGate(rdb), session.NewStore(rdb), account.ID{Provider: provider, Name: "main"}
+	picked := map[string][]int{}
+	total := 0
+	for {
+		next, ok, err := gate.Pick(t.Context(), id, account.KindUpload, account.Limits{}, account.Picking{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		picked[next.Session] = []int{}
+		for left := 1; left > 0; {
+			var items []*session.Item
+			if items, left, err = store.Admit(t.Context(), next.Session, session.StepUpload, 500); err != nil {
+				t.Fatal(err)
+			}
+			for _, it := range items {
+				picked[next.Session] = append(picked[next.Session], it.Index)
+			}
+			total += len(items)
+		}
+	}
+	for name, indexes := range picked {
+		err := gate.Return(t.Context(), id, account.KindUpload, name, 4, 0, true)
+		if len(indexes) > 0 {
+			err = errors.Join(err, store.Readmit(t.Context(), name, session.StepUpload, indexes...))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return total
+}
+
+// settling is the number of tasks that do what follows a session's end.
+func settling(t *testing.T, rdb redis.UniversalClient) int {
+	t.Helper()
+	keys, err := rdb.Keys(t.Context(), "asynq:{control}:t:session:settle:*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(keys)
 }
 
 // queued is the number of tasks on a queue, whatever their state.

@@ -17,8 +17,8 @@ import (
 type Session struct {
 	// Provider names a provider of the workers' configuration. Required.
 	Provider string
-	// Account names one of its accounts; empty means "main". Everything the
-	// session does uses this account.
+	// Account names one of its accounts; empty means any: one with credit, free slots
+	// and no pause. Everything the session does uses the account that it was bound to.
 	Account string
 	// Name is for people; it may be empty.
 	Name string
@@ -40,6 +40,10 @@ type Session struct {
 	// Budget is the most credits that the session may spend, in the provider's
 	// credits; nil is no limit of its own. Submitting again with another one changes it.
 	Budget *float64
+	// Priority is low, normal (the default) or high: the session's share of what its
+	// account may do while other sessions of it wait. Submitting again with another one
+	// changes it.
+	Priority string
 	// Archive is where results go, a directory or URL as the workers see it; empty
 	// means their configured archive.
 	Archive string
@@ -109,7 +113,7 @@ type Extend struct {
 // maxBudget is far more than anybody has, and little enough to be counted exactly.
 const maxBudget = 1e9
 
-// defaultAccount is the account of a session that names none.
+// defaultAccount is the account that every provider has whose accounts nobody named.
 const defaultAccount = "main"
 
 // Check says what is wrong with a session whatever its provider, without asking
@@ -129,6 +133,9 @@ func (s *Session) check() []string {
 	}
 	if s.OnUnknown != "" && s.OnUnknown != session.Hold && s.OnUnknown != session.Resubmit {
 		findings = append(findings, fmt.Sprintf("on-unknown is %q; it is hold or resubmit", s.OnUnknown))
+	}
+	if session.Priority(s.Priority).Weight() == 0 {
+		findings = append(findings, fmt.Sprintf("priority is %q; it is low, normal or high", s.Priority))
 	}
 	if s.Budget != nil && !(*s.Budget >= 0 && *s.Budget <= maxBudget) { // written so that NaN is refused too
 		findings = append(findings, fmt.Sprintf("budget is %g; it is 0 to %g credits", *s.Budget, maxBudget))

@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/session"
-	"github.com/segue-audio/segue/tasks"
 )
 
 // Submitted is the answer to a submission.
@@ -67,8 +67,8 @@ func (c *Client) Submit(ctx context.Context, s Session) (*Submitted, error) {
 	if submitted.Items, err = c.addAll(ctx, spec.ID, items); err != nil {
 		return submitted, translate(err)
 	}
-	if !created && s.Budget != nil {
-		if err := c.store.SetBudget(ctx, spec.ID, *s.Budget); err != nil {
+	if !created {
+		if err := c.change(ctx, spec.ID, &s); err != nil {
 			return submitted, translate(err)
 		}
 	}
@@ -81,13 +81,27 @@ func (c *Client) Submit(ctx context.Context, s Session) (*Submitted, error) {
 	if err := finish(ctx, spec.ID); err != nil {
 		return submitted, translate(err)
 	}
+	current := &session.Session{Spec: spec}
 	if submitted.Existed {
-		current, err := c.store.Session(ctx, spec.ID)
-		if err != nil || current.Status().Over() {
+		if current, err = c.store.Session(ctx, spec.ID); err != nil || current.Status().Over() {
 			return submitted, translate(err)
 		}
 	}
-	return submitted, translate(c.start(ctx, spec.ID, items))
+	c.start(ctx, current)
+	return submitted, nil
+}
+
+// change applies what a session that exists may be submitted with anew.
+func (c *Client) change(ctx context.Context, id string, s *Session) error {
+	if s.Budget != nil {
+		if err := c.store.SetBudget(ctx, id, *s.Budget); err != nil {
+			return err
+		}
+	}
+	if s.Priority != "" {
+		return c.store.SetPriority(ctx, id, session.Priority(s.Priority))
+	}
+	return nil
 }
 
 // create writes the session under a new id, or under the one its key stands for.
@@ -103,15 +117,21 @@ func (c *Client) create(ctx context.Context, s *Session, items []session.New) (s
 	}
 	spec := session.Spec{
 		ID: id, Name: s.Name, Provider: s.Provider, Account: s.Account,
-		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive, Budget: s.Budget,
-	}
-	if spec.Account == "" {
-		spec.Account = defaultAccount
+		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive, Budget: s.Budget, Priority: session.Priority(s.Priority),
 	}
 	if spec.Digest, err = digest(&spec, items); err != nil {
 		return session.Spec{}, false, err
 	}
-	return c.store.Create(ctx, spec, false)
+	if spec.Account == "" {
+		if spec.Account, err = c.choose(ctx, spec.Provider); err != nil {
+			return session.Spec{}, false, err
+		}
+	}
+	kept, created, err := c.store.Create(ctx, spec, false)
+	if err == nil && s.Account != "" && kept.Account != s.Account {
+		err = fmt.Errorf("%w: session %s uses account %s", ErrConflict, kept.ID, kept.Account)
+	}
+	return kept, created, err
 }
 
 // digest identifies what was asked for: the session and the items it is submitted
@@ -120,7 +140,8 @@ func digest(spec *session.Spec, items []session.New) (string, error) {
 	sum := sha256.New()
 	enc := json.NewEncoder(sum)
 	asked := *spec
-	asked.ID, asked.Budget = "", nil // a budget may change
+	// A budget and a priority may change, and the account may be any or be named.
+	asked.ID, asked.Account, asked.Budget, asked.Priority = "", "", nil, ""
 	err := enc.Encode(asked)
 	for n := range items {
 		src := items[n].Item.Source
@@ -175,23 +196,14 @@ func answer(id string, added session.Added) Answer {
 	return Answer{ItemID: session.ItemID(id, added.Index), Index: added.Index, Existed: added.Existed}
 }
 
-// start enqueues the first task of every item. A task that does not reach the
-// queue is made up for by the workers' sweep: the item is accepted all the same.
-func (c *Client) start(ctx context.Context, id string, items []session.New) error {
-	first := make([]tasks.Task, 0, len(items))
-	for n := range items {
-		it := items[n].Item
-		it.Session, it.Index = id, n
-		task, ok, err := session.Next(&it)
-		if err != nil {
-			return err
-		}
-		if ok {
-			first = append(first, task)
-		}
+// start lets the session take its turns among those of its account. Should it not come
+// to that, the workers' sweep does it: the items are accepted all the same.
+func (c *Client) start(ctx context.Context, s *session.Session) {
+	id := account.ID{Provider: s.Provider, Name: s.Account}
+	demand, err := c.gate.Join(ctx, id, string(session.StepUpload), s.ID, s.Priority.Weight())
+	if err == nil {
+		_ = c.queue.Admission(ctx, id.Provider, id.Name, demand.Seq+1)
 	}
-	c.queue.PutAll(ctx, first)
-	return nil
 }
 
 // Add adds items behind the last one of an open session; work on them begins at
@@ -214,7 +226,6 @@ func (c *Client) Add(ctx context.Context, id string, items ...Item) ([]Answer, e
 		return nil, err
 	}
 	answers := make([]Answer, 0, len(all))
-	first := make([]tasks.Task, 0, len(all))
 	for from := 0; from < len(all); from += addBatch {
 		batch := all[from:min(from+addBatch, len(all))]
 		added, err := c.store.Add(ctx, id, -1, batch, addLook)
@@ -223,14 +234,9 @@ func (c *Client) Add(ctx context.Context, id string, items ...Item) ([]Answer, e
 		}
 		for n := range batch {
 			answers = append(answers, answer(id, added[n]))
-			it := batch[n].Item
-			it.Session, it.Index = id, added[n].Index
-			if task, ok, err := session.Next(&it); ok && err == nil {
-				first = append(first, task)
-			}
 		}
 	}
-	c.queue.PutAll(ctx, first)
+	c.start(ctx, current)
 	return answers, nil
 }
 

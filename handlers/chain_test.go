@@ -604,6 +604,8 @@ func TestInvalidItemsAreNeverSent(t *testing.T) {
 func TestLostTasksAreMadeAnew(t *testing.T) {
 	r := newRig(t)
 	id := r.submit(1, session.Spec{})
+	r.sweep() // makes its session take part in the turns
+	r.admit()
 	r.pass(61 * time.Second)
 	r.sweep()
 	task, _ := r.next(id, 0)

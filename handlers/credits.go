@@ -128,7 +128,25 @@ func (h *Handlers) park(ctx context.Context, j *job, r request, why session.Fail
 		h.Log.WarnContext(ctx, "account could not be marked as dry", slog.String("cause", err.Error()))
 	}
 	why.Reason = "parked until the account has credits again: " + why.Reason
+	pause := account.Pause{For: 2 * parked, Why: "no credits: " + fault.Reason(cause), Code: dryCode}
+	if limited(j.account, j.Item.Step) && h.close(ctx, idOf(&j.Session), string(j.Item.Step), pause) {
+		return h.yield(ctx, j, fault.Uncharged(fault.Exhausted, "handlers.park", errors.New(why.Reason)))
+	}
 	return outcome(h.giveBack(ctx, j, why, parked), wait(parked, cause))
+}
+
+// dryCode is that of the pause of an account without credits.
+const dryCode = "no_credits"
+
+// refilled lets the requests of an account be tried again that has credits again.
+func (h *Handlers) refilled(ctx context.Context, name ledger.Account) error {
+	id := account.ID{Provider: name.Provider, Name: name.Name}
+	for _, step := range session.Backlogged() {
+		if _, err := h.Gate.Expire(ctx, id, string(step), dryCode); err != nil {
+			return err
+		}
+	}
+	return h.summon(ctx, id)
 }
 
 // account makes the ledger follow what a write changed about an item. If it cannot,
@@ -219,6 +237,7 @@ func (h *Handlers) refill(ctx context.Context, name ledger.Account) error {
 	reopened, err := h.Ledger.Refill(ctx, name, balance)
 	if reopened {
 		h.Log.InfoContext(ctx, "account has credits again", slog.String("account", name.String()), slog.Float64("credits", balance))
+		err = errors.Join(err, h.refilled(ctx, name))
 	}
 	return err
 }

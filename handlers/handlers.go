@@ -44,6 +44,8 @@ type Handlers struct {
 	Accounts *account.Pool
 	// Ledger keeps the accounts' credits and holds their budgets.
 	Ledger *ledger.Book
+	// Gate says when a request may leave: the accounts' slots, rates and pauses.
+	Gate *account.Gate
 	// Timing knows how long operations take.
 	Timing *timing.Book
 	// Probe learns about a source that was submitted without being probed.
@@ -64,12 +66,15 @@ type Handlers struct {
 	// GiveUp is how long a step may wait for a provider that is down or full
 	// before the item fails.
 	GiveUp time.Duration
+	// Announced lists the accounts that this worker can use.
+	Announced func() []account.Known
 	// Hook is called at named places by tests that crash there; nil otherwise.
 	Hook func(place string)
 
 	openers openers
 	atWork  atWork
 	looked  readings
+	trips   breakers
 }
 
 // atWork is the claims that this process is acting on at this moment, by token.
@@ -111,6 +116,8 @@ type job struct {
 	mark int64
 	// kind is what operations of this step are remembered under.
 	kind string
+	// turn is how long until the next step's request may leave, where it is known.
+	turn time.Duration
 }
 
 // now is Redis's clock as it must stand by now, without asking, to a tenth of a
@@ -129,8 +136,8 @@ func (h *Handlers) begin(ctx context.Context, ref tasks.Step, want session.State
 		return nil, err
 	}
 	it := &work.Item
-	if it.Since == 0 {
-		it.Since = work.Now.UnixMilli() // a first step's time begins with its first attempt
+	if it.Since == 0 || (it.Backlog && it.State == session.Queued) {
+		it.Since = work.Now.UnixMilli() // a step's time begins with its first attempt
 	}
 	mine := string(it.Step) == ref.Name && it.Generation == ref.Generation && it.Rescue == ref.Rescue
 	switch {
@@ -191,6 +198,7 @@ func (h *Handlers) orphan(ctx context.Context, work *session.Work, reason string
 	h.Log.WarnContext(ctx, "step taken from its worker",
 		slog.String("item", it.ID()), slog.String("reason", reason), slog.String("now", it.Label()))
 	h.account(ctx, &work.Session, &before, it, 0)
+	h.pace(ctx, &work.Session, &before, it)
 	return h.follow(ctx, it, written.Completion)
 }
 
@@ -276,13 +284,18 @@ func (h *Handlers) writeClaim(ctx context.Context, it *session.Item) error {
 
 // cancel ends an item of a canceled session and returns errDone.
 func (h *Handlers) cancel(ctx context.Context, id string, index int) error {
-	work, written, err := h.Store.Update(ctx, id, index, soon, func(w *session.Work) error { return w.Item.Cancel() })
+	var before session.Item
+	work, written, err := h.Store.Update(ctx, id, index, soon, func(w *session.Work) error {
+		before = w.Item
+		return w.Item.Cancel()
+	})
 	if fault.CodeOf(err) == fault.Conflict {
 		return errDone
 	}
 	if err != nil {
 		return err
 	}
+	h.pace(ctx, &work.Session, &before, &work.Item)
 	if err := h.follow(ctx, &work.Item, written.Completion); err != nil {
 		return err
 	}
@@ -318,9 +331,10 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 	j.Item = outcome.after
 	h.at("recorded")
 	h.account(ctx, &j.Session, &before, &j.Item, j.mark)
+	h.pace(ctx, &j.Session, &before, &j.Item)
 	h.at("accounted")
 	// What follows is due shortly before the sweep would look for it.
-	return h.followAfter(ctx, &j.Item, outcome.completion, max(0, look-soon))
+	return h.followAfter(ctx, &j.Item, outcome.completion, max(0, look-soon, j.turn))
 }
 
 // recorded is what one write of an outcome changed.
@@ -338,6 +352,7 @@ func (h *Handlers) writeOnce(ctx context.Context, j *job, look time.Duration, ch
 	if err := change(&r.after, j.now()); err != nil {
 		return r, err
 	}
+	h.admitAtOnce(ctx, j, &r.before, &r.after)
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	written, err := h.Store.Write(ctx, &r.after, look)
@@ -352,7 +367,11 @@ func (h *Handlers) writeAgain(ctx context.Context, j *job, look time.Duration, c
 	var r recorded
 	work, written, err := h.Store.Update(ctx, j.Item.Session, j.Item.Index, look, func(w *session.Work) error {
 		r.before = w.Item
-		return change(&w.Item, w.Now)
+		if err := change(&w.Item, w.Now); err != nil {
+			return err
+		}
+		h.admitAtOnce(ctx, j, &r.before, &w.Item)
+		return nil
 	})
 	if work != nil {
 		r.after = work.Item

@@ -142,6 +142,7 @@ type rig struct {
 	mini   *miniredis.Miniredis
 	store  *session.Store
 	ledger *ledger.Book
+	gate   *account.Gate
 	vendor *vendor
 	shelf  *shelf
 	info   provider.Info
@@ -169,7 +170,7 @@ func newRig(t *testing.T) *rig {
 	}
 	mini.SetTime(r.clock)
 	r.driver, r.rdb = r.vendor, rdb
-	r.ledger = ledger.New(rdb)
+	r.ledger, r.gate = ledger.New(rdb), account.NewGate(rdb)
 	r.make = func() *handlers.Handlers {
 		pool := account.NewPool(func(name, acc string) (*account.Account, error) {
 			return &account.Account{Provider: name, Name: acc, Info: r.info, Driver: r.driver, Budget: r.budget}, nil
@@ -182,7 +183,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) handlers(q *queue.Queue, pool *account.Pool, book *timing.Book) *handlers.Handlers {
 	return &handlers.Handlers{
-		Store: r.store, Queue: q, Accounts: pool, Ledger: r.ledger, Timing: book, GiveUp: 24 * time.Hour,
+		Store: r.store, Queue: q, Accounts: pool, Ledger: r.ledger, Gate: r.gate, Timing: book, GiveUp: 24 * time.Hour,
 		Log:     slog.New(slog.DiscardHandler),
 		Archive: func(string) (archive.Archive, error) { return r.shelf, nil },
 		Stage:   func(_ context.Context, s session.Source) (string, error) { return "https://stage.test/" + s.Name, nil },
@@ -203,7 +204,7 @@ func (r *rig) restart() {
 
 func (r *rig) beat() {
 	r.t.Helper()
-	if err := r.store.Beat(r.t.Context(), r.h.Worker); err != nil {
+	if _, err := r.store.Beat(r.t.Context(), r.h.Worker); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -282,6 +283,9 @@ func (r *rig) deliver(task tasks.Task) (err error) {
 	case "audio:fetch":
 		p, err := tasks.AudioFetch.Decode(task.Payload)
 		return errors.Join(err, r.h.Fetch(ctx, p))
+	case "session:admit":
+		p, err := tasks.SessionAdmit.Decode(task.Payload)
+		return errors.Join(err, r.h.Admit(ctx, p))
 	case "session:settle":
 		p, err := tasks.SessionSettle.Decode(task.Payload)
 		return errors.Join(err, r.h.Settle(ctx, p))
@@ -298,6 +302,14 @@ func (r *rig) next(id string, index int) (tasks.Task, bool) {
 		r.t.Fatal(err)
 	}
 	return task, ok
+}
+
+// admit lets in what waits.
+func (r *rig) admit() {
+	r.t.Helper()
+	if err := r.h.Admit(r.t.Context(), tasks.Admit{V: 1, Provider: "vendor", Account: "main", Seq: 1}); err != nil {
+		r.t.Fatalf("admit: %v", err)
+	}
 }
 
 func (r *rig) sweep() {

@@ -22,6 +22,7 @@ func (h *Handlers) Mux() *asynq.ServeMux {
 	handle(mux, tasks.AudioPoll, h.Poll)
 	handle(mux, tasks.AudioReconcile, h.Reconcile)
 	handle(mux, tasks.AudioFetch, h.Fetch)
+	handle(mux, tasks.SessionAdmit, h.Admit)
 	handle(mux, tasks.SessionSettle, h.Settle)
 	handle(mux, tasks.KeeperSweep, h.Sweep)
 	return mux
@@ -47,7 +48,7 @@ func (h *Handlers) attempt(next asynq.Handler) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		start := time.Now()
 		err := next.ProcessTask(ctx, task)
-		if task.Type() != tasks.KeeperSweep.Name && !errors.Is(err, context.Canceled) {
+		if !routine(task.Type()) && !errors.Is(err, context.Canceled) {
 			h.at("returned") // what follows is asynq's acknowledgment
 		}
 		level := levelOf(task.Type(), err)
@@ -68,6 +69,11 @@ func (h *Handlers) attempt(next asynq.Handler) asynq.Handler {
 	})
 }
 
+// routine says that a task runs all the time, whether or not there is work.
+func routine(typeName string) bool {
+	return typeName == tasks.KeeperSweep.Name || typeName == tasks.SessionAdmit.Name
+}
+
 // levelOf: what an operator must see at night is a warning, work that was done is
 // info, and routine is debug.
 func levelOf(typeName string, err error) slog.Level {
@@ -76,7 +82,7 @@ func levelOf(typeName string, err error) slog.Level {
 		return slog.LevelDebug
 	case err != nil && !errors.Is(err, context.Canceled):
 		return slog.LevelWarn
-	case typeName == tasks.KeeperSweep.Name:
+	case routine(typeName):
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

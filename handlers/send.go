@@ -34,6 +34,9 @@ type request struct {
 // and records the outcome.
 func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 	defer h.done(j)
+	if in, err := h.enter(ctx, j); !in {
+		return err
+	}
 	callback, err := h.expect(ctx, j)
 	if err != nil {
 		return h.postpone(ctx, j, err)
@@ -54,14 +57,31 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 			return h.unaffordable(ctx, j, err)
 		}
 	}
+	canary, err := h.stamp(ctx, j)
+	if err != nil {
+		return h.unsent(ctx, j, err)
+	}
 	sending, cancel := context.WithDeadline(ctx, j.began.Add(r.timeout))
 	accepted, err := r.send(sending, callback)
 	cancel()
 	h.at("sent")
-	if err == nil {
+	paused := h.observe(ctx, j, canary, err)
+	switch {
+	case err == nil:
 		return h.accept(ctx, j, accepted)
+	case paused:
+		return h.yield(ctx, j, err)
 	}
 	return h.refused(ctx, j, r, err)
+}
+
+// unsent deals with a claim under which nothing was sent, because the request's turn
+// had not come after all.
+func (h *Handlers) unsent(ctx context.Context, j *job, cause error) error {
+	if fault.CodeOf(cause) == fault.Exhausted {
+		return h.yield(ctx, j, cause)
+	}
+	return h.postpone(ctx, j, cause)
 }
 
 // accept records what the provider took on. If the step was meanwhile given to

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/queue"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/tasks"
@@ -37,20 +39,90 @@ func (h *Handlers) Sweep(ctx context.Context, _ tasks.Sweep) error {
 		return err
 	}
 	var all []error
+	waiting := map[account.ID]bool{}
 	for _, id := range open {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := h.sweepSession(ctx, id, alive); err != nil {
+		if err := h.sweepSession(ctx, id, alive, waiting); err != nil {
 			all = append(all, err)
 		}
 	}
-	all = append(all, h.sweepLedger(ctx))
+	for id := range waiting {
+		all = append(all, h.summon(ctx, id))
+	}
+	all = append(all, h.sweepLedger(ctx), h.sweepLeases(ctx))
 	return errors.Join(all...)
 }
 
+// sweepLeases gives back slots and places whose items do not need them any more: their
+// worker died between recording what became of an item and giving them back.
+func (h *Handlers) sweepLeases(ctx context.Context) error {
+	known, err := h.Gate.Known(ctx, "")
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, acc := range known {
+		stale, err := h.Gate.Stale(ctx, acc.ID, sweepBatch)
+		all = append(all, err)
+		for _, lease := range stale {
+			all = append(all, h.sweepLease(ctx, acc.ID, lease))
+		}
+	}
+	return errors.Join(all...)
+}
+
+func (h *Handlers) sweepLease(ctx context.Context, id account.ID, lease account.Lease) error {
+	needed, err := h.needs(ctx, lease)
+	if err != nil {
+		return err
+	}
+	var left account.Left
+	switch {
+	case needed:
+		return h.Gate.Renew(ctx, id, lease)
+	case lease.Stock:
+		left, err = h.Gate.Unstock(ctx, id, lease.Entry)
+	default:
+		left, err = h.Gate.Leave(ctx, id, lease.Entry)
+	}
+	if err == nil && left.Waiting {
+		err = h.Queue.Admission(ctx, id.Provider, id.Name, left.Seq+1)
+	}
+	return err
+}
+
+// needs says whether an item still needs what it holds.
+func (h *Handlers) needs(ctx context.Context, lease account.Lease) (bool, error) {
+	ses, index, ok := session.ParseItemID(lease.Entry)
+	var entry ledger.Entry
+	if !lease.Stock {
+		parsed, err := ledger.ParseEntry(lease.Entry)
+		entry, ses, index, ok = parsed, parsed.Session, parsed.Index, err == nil
+	}
+	if !ok {
+		return false, nil
+	}
+	work, err := h.Store.Load(ctx, ses, index)
+	if fault.CodeOf(err) == fault.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	it := &work.Item
+	if !lease.Stock {
+		return entryOf(it) == entry && sameRequest(it, it), nil
+	}
+	if waits, err := h.Store.Waits(ctx, it); err != nil || (waits && it.Step == session.StepUpload) {
+		return false, err
+	}
+	return stocked(it), nil
+}
+
 // sweepSession looks at what is overdue in one session.
-func (h *Handlers) sweepSession(ctx context.Context, id string, alive map[string]bool) error {
+func (h *Handlers) sweepSession(ctx context.Context, id string, alive map[string]bool, waiting map[account.ID]bool) error {
 	overdue, err := h.Store.Overdue(ctx, id, sweepBatch)
 	switch {
 	case err != nil:
@@ -60,7 +132,7 @@ func (h *Handlers) sweepSession(ctx context.Context, id string, alive map[string
 	case !overdue.Ready:
 		return nil // a submission that is under way, or was cut off: nothing of it may be sent
 	}
-	var all []error
+	all := []error{h.sweepBacklog(ctx, overdue, id, waiting)}
 	for _, completion := range overdue.Completions {
 		all = append(all, h.resettle(ctx, id, completion))
 	}
@@ -68,6 +140,22 @@ func (h *Handlers) sweepSession(ctx context.Context, id string, alive map[string
 		all = append(all, h.sweepItem(ctx, id, index, overdue.Canceled, alive))
 	}
 	return errors.Join(all...)
+}
+
+// sweepBacklog makes sure that a session that has items waiting takes part in its
+// account's turns.
+func (h *Handlers) sweepBacklog(ctx context.Context, overdue *session.Overdue, ses string, waiting map[account.ID]bool) error {
+	for _, step := range session.Backlogged() {
+		if overdue.Backlog[step] == 0 {
+			continue
+		}
+		id := idOf(&overdue.Session)
+		if _, err := h.Gate.Join(ctx, id, string(step), ses, overdue.Session.Priority.Weight()); err != nil {
+			return err
+		}
+		waiting[id] = true
+	}
+	return nil
 }
 
 // resettle makes sure that the task that settles a completion will run.

@@ -43,6 +43,8 @@ const (
 	// checkEvery is how often an idle queue is asked for a task: it bounds how
 	// long a new task waits, at 40 empty questions a second and queue.
 	checkEvery = 25 * time.Millisecond
+	// announceEvery is how often producers are told which accounts there are.
+	announceEvery = time.Minute
 	// delayedEvery is how often sleeping tasks are looked at. asynq keeps whole
 	// seconds, so more often than this brings nothing.
 	delayedEvery = 500 * time.Millisecond
@@ -52,9 +54,11 @@ const (
 // most drain, and returns. Each queue has a server of its own: asynq's fetch loop
 // is serial, and one that lists several queues asks the empty ones first.
 func (h *Handlers) Work(ctx context.Context, rdb redis.UniversalClient, c Concurrency, drain time.Duration) error {
-	if err := h.Store.Beat(ctx, h.Worker); err != nil {
+	lead, err := h.Store.Beat(ctx, h.Worker)
+	if err != nil {
 		return err
 	}
+	h.Queue.SetLead(lead)
 	// Handlers outlive the signal: what was sent must be recorded.
 	base := context.WithoutCancel(ctx)
 	var servers []*asynq.Server
@@ -65,6 +69,7 @@ func (h *Handlers) Work(ctx context.Context, rdb redis.UniversalClient, c Concur
 		}
 		wg.Wait()
 	}
+	h.announce(ctx)
 	mux := h.Mux()
 	for _, name := range tasks.Queues() {
 		server := h.server(base, rdb, name, c.of(name), drain)
@@ -79,6 +84,7 @@ func (h *Handlers) Work(ctx context.Context, rdb redis.UniversalClient, c Concur
 	var wg sync.WaitGroup
 	wg.Go(func() { h.beat(beating) })
 	wg.Go(func() { h.proposeSweeps(ctx) })
+	wg.Go(func() { each(ctx, announceEvery, func() { h.announce(ctx) }) })
 	<-ctx.Done()
 	h.Log.InfoContext(base, "worker draining", slog.String("worker", h.Worker), slog.Duration("at_most", drain))
 	stop()
@@ -102,21 +108,34 @@ func (h *Handlers) server(base context.Context, rdb redis.UniversalClient, name 
 		BaseContext:              func() context.Context { return base },
 		TaskCheckInterval:        checkEvery,
 		DelayedTaskCheckInterval: delayedEvery,
-		RetryDelayFunc:           RetryDelay,
-		IsFailure:                IsFailure,
-		ShutdownTimeout:          drain,
-		Logger:                   asynqLog{h.Log},
-		LogLevel:                 asynq.WarnLevel,
+		RetryDelayFunc: func(n int, err error, task *asynq.Task) time.Duration {
+			return RetryDelay(n, err, task) + h.Queue.Lead()
+		},
+		IsFailure:       IsFailure,
+		ShutdownTimeout: drain,
+		Logger:          asynqLog{h.Log},
+		LogLevel:        asynq.WarnLevel,
 	})
 }
 
 // beat says that this worker lives until the context ends.
 func (h *Handlers) beat(ctx context.Context) {
 	each(ctx, beatEvery, func() {
-		if err := h.Store.Beat(ctx, h.Worker); err != nil && ctx.Err() == nil {
+		lead, err := h.Store.Beat(ctx, h.Worker)
+		if err != nil && ctx.Err() == nil {
 			h.Log.WarnContext(ctx, "heartbeat failed", slog.String("cause", err.Error()))
 		}
+		if err == nil {
+			h.Queue.SetLead(lead)
+		}
 	})
+}
+
+// announce tells producers which accounts there are.
+func (h *Handlers) announce(ctx context.Context) {
+	if err := h.Gate.Announce(ctx, h.announced()); err != nil && ctx.Err() == nil {
+		h.Log.WarnContext(ctx, "accounts could not be announced", slog.String("cause", err.Error()))
+	}
 }
 
 // proposeSweeps enqueues the sweep of each interval. All workers propose the same

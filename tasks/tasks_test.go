@@ -69,6 +69,15 @@ var golden = []struct {
 		id:   "session:settle:" + exampleSession + ":1",
 	},
 	{
+		file:   "session:admit.v1.json",
+		decode: func(b []byte) (any, error) { return tasks.SessionAdmit.Decode(b) },
+		encode: func() (tasks.Task, error) {
+			return tasks.SessionAdmit.New(tasks.Admit{V: 1, Provider: "kie", Account: "main", Seq: 42})
+		},
+		want: tasks.Admit{V: 1, Provider: "kie", Account: "main", Seq: 42},
+		id:   "session:admit:kie/main:42",
+	},
+	{
 		file:   "keeper:sweep.v1.json",
 		decode: func(b []byte) (any, error) { return tasks.KeeperSweep.Decode(b) },
 		encode: func() (tasks.Task, error) { return tasks.KeeperSweep.New(tasks.Sweep{V: 1, Slot: 881234567}) },

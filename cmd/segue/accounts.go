@@ -88,9 +88,9 @@ func (s *system) holdings(ctx context.Context, q asking) ([]holding, error) {
 // configured but whose key is there.
 func (s *system) configured() []holding {
 	var all []holding
-	for _, name := range s.cfg.ProviderNames() {
-		p, err := s.cfg.Provider(name)
-		if _, chosen := s.cfg.Providers[name]; err != nil || !(chosen || keyed(p)) {
+	for _, name := range s.config().ProviderNames() {
+		p, err := s.config().Provider(name)
+		if _, chosen := s.config().Providers[name]; err != nil || !(chosen || keyed(p)) {
 			continue
 		}
 		for account := range p.Accounts {
@@ -103,7 +103,7 @@ func (s *system) configured() []holding {
 // holding is what the configuration says of an account, which may be nothing.
 func (s *system) holding(name ledger.Account) holding {
 	h := holding{Account: name}
-	p, err := s.cfg.Provider(name.Provider)
+	p, err := s.config().Provider(name.Provider)
 	if err != nil {
 		return h
 	}

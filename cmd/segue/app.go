@@ -349,7 +349,10 @@ func (a *app) drivers() []config.Driver {
 		drivers = append(drivers, config.Driver{
 			Name: name, Keyless: name == simDriver, BaseURL: info.BaseURL,
 			Credits: config.Credits{Upload: info.Prices.Upload, Extend: info.Prices.Extend},
-			Poll:    config.Poll{Min: info.Poll.Min, Max: info.Poll.Max, Deadline: info.Poll.Deadline},
+			Limits: config.Limits{
+				Submit: config.Rate(info.Limits.Submit), InFlight: info.Limits.InFlight,
+			},
+			Poll: config.Poll{Min: info.Poll.Min, Max: info.Poll.Max, Deadline: info.Poll.Deadline},
 		})
 	}
 	return drivers

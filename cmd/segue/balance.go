@@ -168,7 +168,7 @@ func explained(sys *system, b *balanced) []string {
 			fmt.Sprintf("in %s, %s more were taken than the books know of. It may be that", span, credits(d.Unexplained)),
 			"  somebody else uses the key: give Segue one of its own",
 		}
-		if p, err := sys.cfg.Provider(b.Provider); err == nil {
+		if p, err := sys.config().Provider(b.Provider); err == nil {
 			lines = append(lines, fmt.Sprintf("  prices are higher than configured: providers.%s.credits.upload is %s, .extend %s",
 				b.Provider, number(p.Credits.Upload), number(p.Credits.Extend)))
 		}

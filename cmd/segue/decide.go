@@ -227,7 +227,7 @@ func with(before, text string) string {
 
 // priceOf finds the items of a session that are to run again, and what that costs.
 func (s *system) priceOf(ctx context.Context, current *session.Session, r retrying) ([]session.Ref, float64, error) {
-	p, err := s.cfg.Provider(current.Provider)
+	p, err := s.config().Provider(current.Provider)
 	if err != nil {
 		return nil, 0, err
 	}

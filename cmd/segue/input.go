@@ -47,7 +47,7 @@ type submission struct {
 // bind declares the flags.
 func (s *submission) bind(f *pflag.FlagSet) {
 	f.StringVar(&s.provider, "provider", "", "provider of the configuration, or the name of a driver; \"sim\" needs nothing")
-	f.StringVar(&s.account, "account", "", "account of the provider (default: the only one, or main)")
+	f.StringVar(&s.account, "account", "", "account of the provider (default: one that has credit, free slots and no pause)")
 	f.StringVar(&s.name, "name", "", "a name for the session")
 	f.StringVar(&s.out, "out", "", "directory for the results")
 	f.StringVar(&s.archive, "archive", "", "archive URL for the results, instead of --out")
@@ -169,11 +169,13 @@ func (a *app) target(cfg *config.Config, sub *submission) (target, []source.Find
 	if t.provider, err = cfg.Provider(sub.provider); err != nil {
 		return t, []source.Finding{wrong("--provider", sentence(err)+" (sim tries it without an account)")}
 	}
-	acc, err := t.provider.Account(sub.account)
-	if err != nil {
-		return t, []source.Finding{wrong("--account", sentence(err))}
+	if usable, err := t.provider.Usable(); sub.account != "" || err != nil || len(usable) < 2 {
+		acc, err := t.provider.Account(sub.account)
+		if err != nil {
+			return t, []source.Finding{wrong("--account", sentence(err))}
+		}
+		t.account = acc.Name
 	}
-	t.account = acc.Name
 	if t.info, err = a.info(t.provider); err != nil {
 		return t, []source.Finding{wrong("--provider", sentence(err))}
 	}

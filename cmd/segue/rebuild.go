@@ -162,6 +162,9 @@ func (r *rebuilt) items(ctx context.Context, sys *system, items []*session.Item,
 		if canceled && it.State == session.Queued && it.Step != session.StepFetch {
 			continue // it is canceled already, and the sweep writes it down
 		}
+		if it.Backlog {
+			continue // it waits in its session
+		}
 		task, ok, err := session.Next(it)
 		if err != nil {
 			return err

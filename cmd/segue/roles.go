@@ -102,6 +102,8 @@ func (a *app) playOn(ctx context.Context, sys *system, r roles) error {
 	}
 	ctx, release := sys.lifetime(ctx)
 	defer release()
+	ctx, stop := sys.follow(ctx)
+	defer stop()
 	stage, err := sys.sharedStage(ctx)
 	if err != nil {
 		return err

@@ -122,6 +122,9 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 	if err := sys.reachable(p, s); err != nil {
 		return "", err
 	}
+	if err := sys.bind(ctx, s); err != nil {
+		return "", err
+	}
 	credits, known, err := sys.preflight(ctx, s.Provider, s.Account)
 	if err != nil {
 		return "", err
@@ -211,6 +214,11 @@ func (a *app) finish(ctx context.Context, sys *system, p config.Provider, id str
 	}
 	watching, release := sys.lifetime(watching)
 	defer release()
+	if !how.simulated { // the demo's configuration is in no file
+		following, unfollow := sys.follow(watching)
+		defer unfollow()
+		watching = following
+	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	stage, err := sys.stageFor(ctx, p)
@@ -331,12 +339,11 @@ func (a *app) submit(ctx context.Context, cfg *config.Config, sub *submission, a
 
 // submitTo submits after asking for the balance where this process can.
 func (a *app) submitTo(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session) (*enqueue.Submitted, error) {
-	acc, err := p.Account(s.Account)
-	if err != nil {
+	if err := sys.bind(ctx, s); err != nil {
 		return nil, err
 	}
-	// A producer need not hold the key: its workers do.
-	if acc.Err() == nil && !(p.Driver == simDriver && p.BaseURL == "") {
+	// A producer need not hold the key, nor know the account: its workers do.
+	if acc, err := p.Account(s.Account); err == nil && acc.Err() == nil && !(p.Driver == simDriver && p.BaseURL == "") {
 		if _, _, err := sys.preflight(ctx, s.Provider, s.Account); err != nil {
 			return nil, err
 		}

@@ -98,7 +98,7 @@ func (s *system) site(stage *staging.Staging) http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/queues/", http.StatusFound) })
 	mux.Handle("/queues/", s.guarded(s.queuesPage()))
 	if stage != nil {
-		mux.Handle(staging.Prefix, stage)
+		mux.Handle(staging.Prefix, s.upload.Handler(stage))
 	}
 	mux.Handle(callback.Prefix, s.receiver())
 	// Pages of other origins must not pause a queue through somebody's browser.
@@ -181,7 +181,7 @@ func (s *system) admits(r *http.Request) bool {
 	}
 	sum := sha256.Sum256([]byte(given))
 	admitted := false
-	for _, token := range s.cfg.Server.Tokens {
+	for _, token := range s.config().Server.Tokens {
 		want := sha256.Sum256([]byte(token.Token.Reveal()))
 		same := subtle.ConstantTimeCompare(sum[:], want[:]) == 1
 		admitted = admitted || (same && !token.Token.IsZero() && token.Err() == nil && slices.Contains(token.Scopes, "operate"))
@@ -223,7 +223,7 @@ func (s *system) stage(ctx context.Context, p config.Provider) (*staging.Staging
 		return nil, errors.Join(err, l.Close())
 	}
 	mux := http.NewServeMux()
-	mux.Handle(staging.Prefix, stage)
+	mux.Handle(staging.Prefix, s.upload.Handler(stage))
 	mux.Handle(callback.Prefix, s.receiver())
 	s.reach = s.serveOn(l, mux).url
 	return stage, nil

@@ -55,7 +55,7 @@ func (s *system) shortage(ctx context.Context, current *session.Session, steps m
 
 // dearest is the highest price of some steps, 0 where prices are not known.
 func (s *system) dearest(current *session.Session, steps map[session.StepName]bool) float64 {
-	p, err := s.cfg.Provider(current.Provider)
+	p, err := s.config().Provider(current.Provider)
 	if err != nil {
 		return 0
 	}
@@ -162,7 +162,7 @@ func (s *system) enough(ctx context.Context, status *enqueue.Status) (float64, e
 	if err != nil || current.Budget == nil || status.Counts.Failed == 0 {
 		return 0, err
 	}
-	if _, err := s.cfg.Provider(current.Provider); err != nil {
+	if _, err := s.config().Provider(current.Provider); err != nil {
 		return 0, nil //nolint:nilerr // only those who have it configured know its prices
 	}
 	failed, price, err := s.priceOf(ctx, current, retrying{code: fault.Exhausted})

@@ -24,6 +24,7 @@ import (
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/audio"
 	"github.com/segue-audio/segue/internal/audio/remote"
+	"github.com/segue-audio/segue/internal/bandwidth"
 	"github.com/segue-audio/segue/internal/callback"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/doctor"
@@ -45,8 +46,10 @@ const simDriver = "sim"
 
 // system is the parts of Segue, put together over one Redis.
 type system struct {
-	app      *app
+	app *app
+	// cfg is the configuration that the process was built upon; see config.
 	cfg      *config.Config
+	readings readings
 	log      *slog.Logger
 	rdb      redis.UniversalClient
 	redisURL string
@@ -54,10 +57,13 @@ type system struct {
 	store    *session.Store
 	queue    *queue.Queue
 	ledger   *ledger.Book
+	gate     *account.Gate
 	client   *enqueue.Client
 	accounts *account.Pool
 	outside  *http.Client // for URLs that come from outside
 	calls    *http.Client // for provider APIs
+	// upload and fetch limit what this process moves of files, and nothing else.
+	upload, fetch *bandwidth.Limiter
 
 	mu       sync.Mutex
 	archives map[string]archive.Archive
@@ -78,7 +84,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, co
 		app: a, cfg: cfg, log: log,
 		archives: map[string]archive.Archive{}, sims: map[string]surface{}, reach: cfg.Server.PublicURL,
 		calls: &http.Client{Transport: rest.Transport()},
-		allow: append([]string(nil), cfg.Security.AllowPrivateHosts...),
+		upload: bandwidth.New(int64(cfg.Worker.Bandwidth.Upload)), fetch: bandwidth.New(int64(cfg.Worker.Bandwidth.Fetch)),
 	}
 	redis.SetLogger(redisLog{log})
 	if err := s.connect(ctx, command); err != nil {
@@ -87,6 +93,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, co
 	s.store = session.NewStore(s.rdb)
 	s.queue = queue.New(s.rdb)
 	s.ledger = ledger.New(s.rdb)
+	s.gate = account.NewGate(s.rdb)
 	s.client = enqueue.NewFromRedis(s.rdb)
 	s.accounts = account.NewPool(s.openAccount)
 	if s.embedded != nil {
@@ -154,9 +161,19 @@ func (s *system) close() error {
 	return errors.Join(all...)
 }
 
-// openAccount makes the account that a session is bound to.
+// openAccount makes the account that a session is bound to. One that nobody has heard
+// of may have been configured just now.
 func (s *system) openAccount(providerName, accountName string) (*account.Account, error) {
-	p, err := s.cfg.Provider(providerName)
+	opened, err := s.openConfigured(providerName, accountName)
+	if !unheardOf(err) || !s.reread(context.Background(), false) {
+		return opened, err
+	}
+	go s.accounts.Reset() // the pool waits for this function
+	return s.openConfigured(providerName, accountName)
+}
+
+func (s *system) openConfigured(providerName, accountName string) (*account.Account, error) {
+	p, err := s.config().Provider(providerName)
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +223,7 @@ func (a *app) info(p config.Provider) (provider.Info, error) {
 	}
 	info.Name = p.Name
 	info.Prices.Upload, info.Prices.Extend = p.Credits.Upload, p.Credits.Extend
+	info.Limits = provider.Limits{Submit: provider.Rate(p.Limits.Submit), InFlight: p.Limits.InFlight}
 	info.Evidence = evidenceOf(info.Evidence, p.Evidence)
 	info.Poll = provider.Polling{Min: max(p.Poll.Min, spacing(p.Limits.PollPerOperation)), Max: p.Poll.Max, Deadline: p.Poll.Deadline}
 	if limit, ok := optionsOf(p)["max_upload"]; ok {
@@ -267,14 +285,14 @@ func (s *system) egressClient() (*http.Client, error) {
 	if s.outside != nil {
 		return s.outside, nil
 	}
-	client, err := egress.Client(s.allow)
+	client, err := egress.Client(slices.Concat(s.config().Security.AllowPrivateHosts, s.allow))
 	s.outside = client
 	return client, err
 }
 
 // archiveAt opens an archive once; the empty URL is the configured one.
 func (s *system) archiveAt(url string) (archive.Archive, error) {
-	url = cmp.Or(url, s.cfg.Archive.URL)
+	url = cmp.Or(url, s.config().Archive.URL)
 	client, err := s.egressClient()
 	if err != nil {
 		return nil, err
@@ -284,7 +302,7 @@ func (s *system) archiveAt(url string) (archive.Archive, error) {
 	if opened, ok := s.archives[url]; ok {
 		return opened, nil
 	}
-	opened, err := archive.Open(url, archive.Options{HTTP: client, Probe: probeKept, Log: s.log})
+	opened, err := archive.Open(url, archive.Options{HTTP: s.fetch.Client(client), Probe: probeKept, Log: s.log})
 	if err == nil {
 		s.archives[url] = opened
 	}
@@ -317,7 +335,7 @@ var atPlace func(place string)
 // handlers puts together what a worker executes. stage may be nil.
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
-		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Timing: timing.NewBook(s.rdb),
+		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Gate: s.gate, Timing: timing.NewBook(s.rdb), Announced: s.announced,
 		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt,
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
 	}
@@ -330,7 +348,7 @@ func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	return h
 }
 
-// openSource streams a source's bytes. A local file that was changed after it was
+// openSource streams a source's bytes, at most as fast as uploads may go. A local file that was changed after it was
 // submitted is not what was submitted.
 func (s *system) openSource(ctx context.Context, src session.Source) (io.ReadCloser, error) {
 	if src.Path != "" {
@@ -341,13 +359,17 @@ func (s *system) openSource(ctx context.Context, src session.Source) (io.ReadClo
 		if err != nil {
 			return nil, fault.Uncharged(fault.Invalid, "segue.open", fmt.Errorf("%s cannot be read by this worker: %w", src.Name, bare(err)))
 		}
-		return file, nil
+		return s.upload.Reader(ctx, file), nil
 	}
 	client, err := s.egressClient()
 	if err != nil {
 		return nil, err
 	}
-	return remote.Open(ctx, client, src.URL)
+	body, err := remote.Open(ctx, client, src.URL)
+	if err != nil {
+		return nil, err
+	}
+	return s.upload.Reader(ctx, body), nil
 }
 
 // submittedFile looks at a local source and insists that it is what was
@@ -468,10 +490,19 @@ func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
 	l.log.DebugContext(ctx, fmt.Sprintf(format, args...), slog.String("from", "go-redis"))
 }
 
+// servedElsewhere says that others work on the queues.
+func (s *system) servedElsewhere() bool {
+	served, err := s.queue.Served()
+	return err == nil && served && s.embedded == nil
+}
+
 // preflight asks for the account's balance: it is free, and shows a wrong key
 // before anything is sent. A provider that is down is not an obstacle: items wait.
 func (s *system) preflight(ctx context.Context, providerName, accountName string) (credits float64, known bool, err error) {
 	acc, err := s.accounts.Get(providerName, accountName)
+	if fault.CodeOf(err) == fault.Invalid && s.servedElsewhere() {
+		return 0, false, nil // workers announced an account that is none of ours
+	}
 	if err != nil {
 		return 0, false, hinted(err, "segue config print shows where each key comes from")
 	}

@@ -332,7 +332,7 @@ inline leaves(w) {
 
 /* What was claimed was surely not charged: back on the queue in the same generation,
  * or, where it is pointless to repeat, the end.
- * @code session.Item.Release @code session.Item.Refuse @code handlers.Handlers.postpone */
+ * @code session.Item.Release @code session.Item.Yield @code session.Item.Refuse @code handlers.Handlers.postpone */
 inline unsent(i, w) {
 	if
 	:: token[w] && claimed(it[i].st) -> release(i); it[i].st = QUEUED; it[i].task = 1; wrote(i)

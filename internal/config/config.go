@@ -41,6 +41,10 @@ type Config struct {
 	builtin map[string]Provider
 	values  []Value
 	missing Findings
+	// again loads it anew. A function prints nothing of the environment that it knows.
+	again func() (*Config, error)
+	// looks is what each file looked like that was read, or looked for.
+	looks map[string]string
 }
 
 // Redis says where the queue and the state live.
@@ -100,10 +104,10 @@ type Account struct {
 
 // Limits is what a provider allows one account.
 type Limits struct {
-	// Submit is the rate of paid requests.
-	Submit Rate `mapstructure:"submit" default:"20/10s"`
-	// InFlight is how many operations may run there at once.
-	InFlight int `mapstructure:"in_flight" default:"100" validate:"min=1"`
+	// Submit is the rate at which operations may be started, by endpoint.
+	Submit Rate `mapstructure:"submit" default:"none"`
+	// InFlight is how many operations may run there at once; 0 is any number.
+	InFlight int `mapstructure:"in_flight" default:"0" validate:"min=0"`
 	// PollPerOperation is the rate of questions about one operation.
 	PollPerOperation Rate `mapstructure:"poll_per_operation" default:"3/s"`
 }
@@ -146,6 +150,7 @@ type Evidence struct {
 // Worker sets up the processes that execute tasks.
 type Worker struct {
 	Concurrency Concurrency `mapstructure:"concurrency"`
+	Bandwidth   Bandwidth   `mapstructure:"bandwidth"`
 	// Drain is how long running steps may take to finish after a signal. The
 	// supervisor's kill timeout must be longer.
 	Drain time.Duration `mapstructure:"drain" default:"25s" validate:"min=1s"`
@@ -160,6 +165,14 @@ type Concurrency struct {
 	Fetch  int `mapstructure:"fetch" default:"4" validate:"min=1,max=10000"`
 	// Calls are small requests: extend, poll, control.
 	Calls int `mapstructure:"calls" default:"64" validate:"min=1,max=10000"`
+}
+
+// Bandwidth is how fast one process moves files at most, all transfers together.
+type Bandwidth struct {
+	// Upload is of files to providers, also of those that they fetch from this server.
+	Upload Speed `mapstructure:"upload" default:"none"`
+	// Fetch is of results.
+	Fetch Speed `mapstructure:"fetch" default:"none"`
 }
 
 // Server sets up the HTTP side.

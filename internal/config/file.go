@@ -29,7 +29,7 @@ func (l *loader) openFile() (name string, text []byte) {
 		candidates = []string{asked}
 	}
 	for _, candidate := range candidates {
-		text, err := readLimited(candidate, maxFile)
+		text, err := l.read(candidate, maxFile)
 		if errors.Is(err, fs.ErrNotExist) && asked == "" {
 			continue
 		}
@@ -40,6 +40,12 @@ func (l *loader) openFile() (name string, text []byte) {
 		return candidate, text
 	}
 	return "", nil
+}
+
+// read reads a whole file, having noted what it looks like.
+func (l *loader) read(name string, limit int64) ([]byte, error) {
+	l.looks[name] = look(name)
+	return readLimited(name, limit)
 }
 
 // readLimited reads a whole file that must be a regular one.

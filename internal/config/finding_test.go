@@ -48,7 +48,7 @@ func TestFindingsInFiles(t *testing.T) {
 			"segue.yaml:3: providers.kie.acounts: there is no such key; did you mean accounts?",
 		},
 		{"not a mapping", "- a\n- b", "segue.yaml:1: this is not a configuration: it begins with keys such as redis: and providers:"},
-		{"value for a group", "worker: 3", "segue.yaml:1: worker: takes keys under it: concurrency, drain, give_up"},
+		{"value for a group", "worker: 3", "segue.yaml:1: worker: takes keys under it: concurrency, bandwidth, drain, give_up"},
 		{"value for a map", "providers: kie", "segue.yaml:1: providers: takes names with keys under them, as in {name: {key: value}}"},
 		{"group for a value", "state_dir: {a: b}", "segue.yaml:1: state_dir: takes a value, not keys under it"},
 		{"list for a value", "state_dir: [a]", "segue.yaml:1: state_dir: takes one value, not a list"},

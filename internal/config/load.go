@@ -69,6 +69,7 @@ func Load(o Options) (*Config, error) {
 		return nil, findings.fault(fault.Invalid, "config.Load")
 	}
 	c.File, c.Warnings, c.values, c.missing = file, sorted(l.warnings), values, l.lacks()
+	c.again, c.looks = func() (*Config, error) { return Load(o) }, l.looks
 	return c, nil
 }
 

@@ -17,7 +17,7 @@ import (
 var drivers = []config.Driver{
 	{
 		Name: "kie", BaseURL: "https://api.kie.ai", StagingURL: "https://kieai.redpandaai.co",
-		Limits:  config.Limits{Submit: config.Rate{N: 18, Per: 10 * time.Second}},
+		Limits:  config.Limits{Submit: config.Rate{N: 18, Per: 10 * time.Second}, InFlight: 100},
 		Credits: config.Credits{Extend: 12},
 		Poll:    config.Poll{Max: 45 * time.Second},
 	},

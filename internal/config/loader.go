@@ -29,6 +29,8 @@ type loader struct {
 	builtin map[string]bool
 	// missing says, by the path of a secret, why there is none to use.
 	missing map[string]error
+	// looks is what each file looked like that was read, or looked for.
+	looks map[string]string
 }
 
 // entry is one name under a map, or an optional group that is there.
@@ -38,7 +40,10 @@ type entry struct {
 }
 
 func newLoader(o Options) *loader {
-	l := &loader{options: o, entries: map[string]entry{}, drivers: map[string]Driver{}, builtin: map[string]bool{}, missing: map[string]error{}}
+	l := &loader{
+		options: o, entries: map[string]entry{}, drivers: map[string]Driver{}, builtin: map[string]bool{},
+		missing: map[string]error{}, looks: map[string]string{},
+	}
 	for i := range l.layers {
 		l.layers[i] = map[string]setting{}
 	}

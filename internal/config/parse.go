@@ -21,6 +21,7 @@ var (
 	typeDuration = reflect.TypeFor[time.Duration]()
 	typeList     = reflect.TypeFor[[]string]()
 	typeRate     = reflect.TypeFor[Rate]()
+	typeSpeed    = reflect.TypeFor[Speed]()
 	typeSecret   = reflect.TypeFor[Secret]()
 	typeURL      = reflect.TypeFor[URL]()
 )
@@ -35,6 +36,7 @@ var parsers = map[reflect.Type]func(text string) (any, error){
 	typeDuration: func(text string) (any, error) { return parseDuration(text) },
 	typeList:     func(text string) (any, error) { return splitList(text), nil },
 	typeRate:     func(text string) (any, error) { return ParseRate(text) },
+	typeSpeed:    func(text string) (any, error) { return ParseSpeed(text) },
 	typeSecret:   parseSecret,
 	typeURL:      func(text string) (any, error) { return NewURL(text), nil },
 }

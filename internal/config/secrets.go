@@ -143,7 +143,7 @@ func (l *loader) fromEnviron(_ origin, _ path, name string) (Secret, error) {
 }
 
 func (l *loader) fromFile(o origin, p path, name string) (Secret, error) {
-	text, err := readLimited(name, maxSecret)
+	text, err := l.read(name, maxSecret)
 	if err != nil {
 		return Secret{}, fmt.Errorf("%s: %s", name, fileReason(err))
 	}

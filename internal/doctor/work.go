@@ -51,7 +51,7 @@ func (w Work) Examine(ctx context.Context) []Finding {
 		c.unknown("queues.state", "asynq's queues", err)
 		return c.findings
 	}
-	queues.report(s.owed, len(workers.alive) > 0, w.Rebuild, &c)
+	queues.report(max(0, s.owed-s.backlog), len(workers.alive) > 0, w.Rebuild, &c)
 	return c.findings
 }
 
@@ -71,8 +71,9 @@ type surveyed struct {
 	// unsealed and running are not over, and older than openLong.
 	unsealed []string
 	running  []string
-	// owed is how many items should have a task on a queue.
-	owed int
+	// owed is how many items wait for a worker, backlog how many of them wait in their
+	// session and need no task.
+	owed, backlog int
 }
 
 // share is how many items of a session something is true of.
@@ -139,6 +140,9 @@ func (f *surveyed) add(ctx context.Context, rdb redis.UniversalClient, store *se
 		f.torn = append(f.torn, tear{id, what})
 	}
 	f.tally(s)
+	if s.Ready && s.Canceled.IsZero() {
+		f.backlog += int(p.uploads.Val() + p.extends.Val())
+	}
 	return nil
 }
 
@@ -186,8 +190,8 @@ const reconciling session.State = "reconciling"
 // an item keeps all of it true in one script, so nothing but a loss makes parts
 // contradict each other.
 type parts struct {
-	items, results, due *redis.IntCmd
-	counts              *redis.MapStringStringCmd
+	items, results, due, uploads, extends *redis.IntCmd
+	counts                                *redis.MapStringStringCmd
 }
 
 // readParts measures a session's keys. Their names are those of the table in
@@ -197,6 +201,7 @@ func readParts(ctx context.Context, rdb redis.UniversalClient, id string) (parts
 	pipe := rdb.TxPipeline()
 	p := parts{
 		items: pipe.HLen(ctx, key+"items"), results: pipe.HLen(ctx, key+"results"), due: pipe.ZCard(ctx, key+"due"),
+		uploads: pipe.ZCard(ctx, key+"backlog:upload"), extends: pipe.ZCard(ctx, key+"backlog:extend"),
 		counts: pipe.HGetAll(ctx, key+"counts"),
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -206,7 +211,7 @@ func readParts(ctx context.Context, rdb redis.UniversalClient, id string) (parts
 }
 
 func (p parts) any() bool {
-	return p.items.Val()+p.results.Val()+p.due.Val() > 0 || len(p.counts.Val()) > 0
+	return p.items.Val()+p.results.Val()+p.due.Val()+p.uploads.Val()+p.extends.Val() > 0 || len(p.counts.Val()) > 0
 }
 
 // torn says which part of a session is gone, by what the others say; empty when

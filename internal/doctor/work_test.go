@@ -53,6 +53,8 @@ func (d *desk) submit(items int) string {
 		_, err = d.store.Add(d.t.Context(), id, 0, fresh, time.Minute)
 		d.check(err)
 	}
+	_, _, err = d.store.Admit(d.t.Context(), id, session.StepUpload, items)
+	d.check(err)
 	for n := range items {
 		d.follow(id, n)
 	}
@@ -63,6 +65,7 @@ func (d *desk) follow(id string, index int) {
 	d.t.Helper()
 	work, err := d.store.Load(d.t.Context(), id, index)
 	d.check(err)
+	work.Item.Backlog = false // it was admitted
 	d.check(d.queue.Follow(d.t.Context(), &work.Item, 0, 0))
 }
 
@@ -102,7 +105,8 @@ func (d *desk) cancel(id string, index int) {
 // beat leaves a worker's heartbeat.
 func (d *desk) beat(worker string) {
 	d.t.Helper()
-	d.check(d.store.Beat(d.t.Context(), worker))
+	_, err := d.store.Beat(d.t.Context(), worker)
+	d.check(err)
 }
 
 func (d *desk) del(key string) {
@@ -332,4 +336,18 @@ func TestStateThatCannotBeRead(t *testing.T) {
 	d := newDesk(t)
 	d.mini.SetError("ERR out of order")
 	holds(t, d.examine(), expected{Warning, "sessions.state", "could not be looked at", ""})
+}
+
+// What waits in its session to be admitted needs no task.
+func TestWaitingInASessionNeedsNoTask(t *testing.T) {
+	d := newDesk(t)
+	id := d.submit(2)
+	d.seal(id)
+	d.check(d.store.Readmit(t.Context(), id, session.StepUpload, 0, 1))
+	keys, err := d.rdb.Keys(t.Context(), "asynq:*").Result()
+	d.check(err)
+	d.check(d.rdb.Del(t.Context(), keys...).Err())
+	d.beat("worker-1")
+	d.serve(tasks.Queues()...)
+	holds(t, d.examine())
 }

@@ -13,12 +13,15 @@ import (
 // writesItem says whether a command is the script that writes an item, and gives
 // the places of its arguments.
 const (
-	writeArgs  = 18 // EVALSHA, the digest, 8, 8 keys, 7 arguments
+	writeArgs  = 21 // EVALSHA, the digest, 10, 10 keys, 8 arguments
 	writeItems = 4  // the second key
-	writeIndex = 11
-	writeEpoch = 12
-	writeBody  = 14
+	writeIndex = 13
+	writeEpoch = 14
+	writeBody  = 16
 )
+
+// writes says that a command is that script: no other one of a session takes as many.
+func writes(args []any) bool { return len(args) == writeArgs && args[2] == 10 }
 
 // planted are defects that this simulation exists to find, and the promise that
 // each of them breaks.
@@ -33,7 +36,7 @@ var planted = map[string]struct {
 	"evidence that is believed too early":      {breaks: "P", plant: func(s *sim) { s.vendor.hasty = true }},
 	"a store that compares no epochs": {breaks: "P", plant: func(s *sim) {
 		s.tamper = func(args []any) {
-			if len(args) != writeArgs {
+			if !writes(args) {
 				return
 			}
 			items, index := args[writeItems].(string), args[writeIndex].(int)
@@ -43,7 +46,7 @@ var planted = map[string]struct {
 	}},
 	"a record without its operations": {breaks: "P2: request for", plant: func(s *sim) {
 		s.tamper = func(args []any) {
-			if len(args) == writeArgs {
+			if writes(args) {
 				args[writeBody] = bytes.ReplaceAll(args[writeBody].([]byte), []byte(`"ops":`), []byte(`"oops":`))
 			}
 		}

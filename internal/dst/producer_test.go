@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
@@ -58,10 +59,12 @@ func (s *sim) add(id string, from, count int) {
 		}
 		return
 	}
-	for n := range items {
-		if err := s.queue.Follow(unwatched, &items[n].Item, 0, 0); err != nil {
-			s.fail(err.Error())
-		}
+	demand, err := s.turns.Join(unwatched, account.ID{Provider: "vendor", Name: "main"}, account.KindUpload, id, 4)
+	if err == nil {
+		err = s.queue.Admission(unwatched, "vendor", "main", demand.Seq+1)
+	}
+	if err != nil {
+		s.fail(err.Error())
 	}
 	s.level()
 }

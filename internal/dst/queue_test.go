@@ -54,6 +54,14 @@ func parseTask(queue, id string) (*task, error) {
 		t.ref = tasks.Step{V: tasks.Version, Session: ses, Index: index, Name: words[3], Generation: generation, Rescue: rescue}
 		payload = t.ref
 	case "session":
+		if words[1] == "admit" {
+			admit, err := parseAdmit(words)
+			if err != nil {
+				return nil, err
+			}
+			payload = admit
+			break
+		}
 		completion, err := strconv.Atoi(words[3])
 		if err != nil {
 			return nil, err
@@ -65,6 +73,18 @@ func parseTask(queue, id string) (*task, error) {
 	var err error
 	t.payload, err = json.Marshal(payload)
 	return t, err
+}
+
+// parseAdmit reads session:admit:provider/account:12, or s12 for a slot.
+func parseAdmit(words []string) (tasks.Admit, error) {
+	provider, account, _ := strings.Cut(words[2], "/")
+	p := tasks.Admit{V: tasks.Version, Provider: provider, Account: account}
+	text, at := strings.CutPrefix(words[3], "s")
+	number, err := strconv.ParseInt(text, 10, 64)
+	if p.Seq = number; at {
+		p.Seq, p.Slot = 0, number
+	}
+	return p, err
 }
 
 // broker is asynq's server over asynq's own keys: what it takes from a queue, and

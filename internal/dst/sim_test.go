@@ -42,6 +42,7 @@ type sim struct {
 	store  *session.Store
 	queue  *queue.Queue
 	ledger *ledger.Book
+	turns  *account.Gate
 	broker *broker
 
 	published int // see publish
@@ -153,6 +154,10 @@ func newSim(m *machine, seed uint64, o options) *sim {
 	s.rdb = connect(m)
 	s.rdb.AddHook(watch{s})
 	s.store, s.queue, s.ledger = session.NewStore(s.rdb), queue.New(s.rdb), ledger.New(s.rdb)
+	s.turns = account.NewGate(s.rdb)
+	if err := s.turns.Announce(unwatched, []account.Known{{ID: account.ID{Provider: "vendor", Name: "main"}, Endpoint: account.KindExtend}}); err != nil {
+		s.fail(err.Error())
+	}
 	s.broker = newBroker(s)
 	s.vendor = &vendor{s: s, fence: true, operations: map[string]*operation{}}
 	s.shelf = &shelf{s: s, files: map[string][]byte{}}
@@ -188,7 +193,7 @@ func (s *sim) equip(p *proc) *role {
 	log := slog.New(journal{s})
 	q := queue.New(s.rdb)
 	h := &handlers.Handlers{
-		Store: s.store, Queue: q, Accounts: pool, Ledger: ledger.New(s.rdb), Timing: timing.NewBook(s.rdb),
+		Store: s.store, Queue: q, Accounts: pool, Ledger: ledger.New(s.rdb), Gate: account.NewGate(s.rdb), Timing: timing.NewBook(s.rdb),
 		Probe: func(ctx context.Context, src session.Source) (session.Source, error) {
 			s.gate(s.actorOf(ctx), atHook, "probe")
 			src.Format, src.Duration, src.SHA256 = "mp3", 60, "ff"
@@ -214,7 +219,7 @@ func (s *sim) beat() {
 		if p.frozen {
 			continue
 		}
-		if err := s.store.Beat(unwatched, p.name); err != nil {
+		if _, err := s.store.Beat(unwatched, p.name); err != nil {
 			s.fail(err.Error())
 		}
 	}

@@ -32,6 +32,8 @@ type Info struct {
 	Models []Model
 	// Prices is what the steps cost where the configuration says nothing else.
 	Prices Prices
+	// Limits is what it allows one account.
+	Limits Limits
 	// Poll is the documented polling advice.
 	Poll Polling
 	// Retention is how long results stay downloadable.
@@ -53,7 +55,8 @@ type Uploads struct {
 	// Paid says that an accepted upload is billed.
 	Paid bool
 	// Clips says that an upload ends with a clip id, so that uploading alone is
-	// a useful session.
+	// a useful session. Such an upload is an operation like an extend: the limits
+	// count it.
 	Clips bool
 	// Formats lists the containers it takes, as package audio names them.
 	Formats []string
@@ -83,6 +86,20 @@ type Prices struct {
 	// the high side: a budget that counts them holds, but a plan's total is no
 	// quotation. The account's configuration should state the real ones.
 	Assumed bool
+}
+
+// Limits is what a provider allows one account. Zero values limit nothing.
+type Limits struct {
+	// Submit is the rate at which operations may be started, by endpoint.
+	Submit Rate
+	// InFlight is how many of its operations may run at once.
+	InFlight int
+}
+
+// Rate is at most N in any stretch of time Per; N is 0 where there is no limit.
+type Rate struct {
+	N   int
+	Per time.Duration
 }
 
 // Polling is how often to ask about an operation.

@@ -27,7 +27,17 @@ type Queue struct {
 
 	mu    sync.Mutex
 	sizes map[string]queueSize
+
+	lead atomic.Int64
 }
+
+// SetLead says how much later than by this machine's clock a task must be due, so
+// that the fastest clock of all workers does not wake it early: asynq sleeps by the
+// clock of whoever enqueues and wakes by that of whoever looks.
+func (q *Queue) SetLead(d time.Duration) { q.lead.Store(int64(d)) }
+
+// Lead is what SetLead said.
+func (q *Queue) Lead() time.Duration { return time.Duration(q.lead.Load()) }
 
 // New returns a Queue over a client that it does not own.
 func New(rdb redis.UniversalClient) *Queue {
@@ -53,7 +63,7 @@ func (q *Queue) Put(ctx context.Context, task tasks.Task, delay time.Duration) e
 		asynq.Retention(task.Policy.Retention),
 	}
 	if delay > 0 {
-		opts = append(opts, asynq.ProcessIn(delay))
+		opts = append(opts, asynq.ProcessIn(delay+q.Lead()))
 	}
 	_, err := q.client.Load().EnqueueContext(ctx, asynq.NewTask(task.Type, task.Payload), opts...)
 	switch {

@@ -112,7 +112,7 @@ func (it *Item) canStartAt(step StepName) error {
 	return errors.New("item " + it.ID() + " has no step " + string(step))
 }
 
-// rerun puts a step on the queue as a generation that was never used before.
+// rerun queues a step as a generation that was never used before.
 func (it *Item) rerun(step StepName, now time.Time) {
 	it.release()
 	generation := it.Used[step]
@@ -123,5 +123,6 @@ func (it *Item) rerun(step StepName, now time.Time) {
 	it.Rescue, it.Attempts, it.Deaths, it.Doubts = 0, 0, 0, 0
 	it.Operation, it.OperationAt, it.Checkpoint = "", 0, nil
 	it.Since = now.UnixMilli()
+	it.Backlog = step != StepFetch
 	it.Failure = nil
 }

@@ -33,7 +33,7 @@ type State string
 //	waiting     → (next step) | succeeded | failed
 //	failed, canceled → queued (a new generation)
 const (
-	// Queued: nobody works on it; its task is on the queue.
+	// Queued: nobody works on it; it waits in its session, or its task is on the queue.
 	Queued State = "queued"
 	// Sending: a worker has claimed it, and its paid request is about to leave,
 	// has left, or was answered. Nobody else may send it.
@@ -96,6 +96,9 @@ type Item struct {
 	Used map[StepName]int `json:"used,omitempty"`
 	// Since is when the current step was first queued, in Unix milliseconds.
 	Since int64 `json:"since,omitempty"`
+	// Backlog says that a queued step was written to wait in its session until it is
+	// admitted: see Admit of the store. It has no task until then.
+	Backlog bool `json:"backlog,omitempty"`
 	// Claim is the intent: written before a request leaves, kept until its
 	// outcome is known.
 	Claim *Claim `json:"claim,omitempty"`
@@ -182,7 +185,7 @@ type Failure struct {
 
 // NewItem returns an item at the start of its plan.
 func NewItem(source Source, plan []StepName, params *provider.Params) Item {
-	return Item{Source: source, Params: params, Plan: plan, Step: plan[0], State: Queued}
+	return Item{Source: source, Params: params, Plan: plan, Step: plan[0], State: Queued, Backlog: true}
 }
 
 // PlanFor returns the steps of an item.
@@ -255,6 +258,7 @@ func (it *Item) Take(claim Claim, paid bool) error {
 	if paid {
 		it.State = Sending
 	}
+	it.Backlog = false
 	it.Claim = &claim
 	used := maps.Clone(it.Used)
 	if used == nil {
@@ -375,6 +379,22 @@ func (it *Item) Delay(why Failure) error {
 		return it.illegal("Delay")
 	}
 	it.Attempts++
+	it.Backlog = false
+	it.Failure = &why
+	return nil
+}
+
+// Yield puts a step that may not be sent for the time being back into its session,
+// where it waits for nothing but to be admitted again: no attempt is counted. token
+// is that of the claim under which the step was prepared, or empty.
+func (it *Item) Yield(token string, why Failure) error {
+	if token == "" && it.State != Queued || token != "" && (!it.holds(token) || !it.State.claimed()) || it.Step == StepFetch {
+		return it.illegal("Yield")
+	}
+	it.release()
+	it.State = Queued
+	it.Backlog = true
+	it.Rescue++ // the id of the task that is being executed is taken
 	it.Failure = &why
 	return nil
 }
@@ -440,6 +460,7 @@ func (it *Item) Renew() error {
 		return it.illegal("Renew")
 	}
 	it.Rescue++
+	it.Backlog = false
 	return nil
 }
 
@@ -451,6 +472,7 @@ func (it *Item) Cancel() error {
 		return it.illegal("Cancel")
 	}
 	it.State = Canceled
+	it.Backlog = false
 	it.Failure = nil
 	return nil
 }
@@ -465,6 +487,7 @@ func (it *Item) advance(now time.Time) {
 		if step == it.Step && n+1 < len(it.Plan) {
 			it.Step, it.State, it.Since = it.Plan[n+1], Queued, now.UnixMilli()
 			it.Generation = it.Used[it.Step]
+			it.Backlog = it.Step != StepFetch
 			return
 		}
 	}
@@ -474,6 +497,7 @@ func (it *Item) advance(now time.Time) {
 func (it *Item) fail(why Failure) {
 	it.release()
 	it.State = Failed
+	it.Backlog = false
 	it.Failure = &why
 }
 

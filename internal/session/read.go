@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,7 @@ import (
 )
 
 // sessionFields are read whenever a session is, in this order.
-var sessionFields = []string{"spec", "ready", "sealed", "canceled", "remote", "completions", "settled", "budget"}
+var sessionFields = []string{"spec", "ready", "sealed", "canceled", "remote", "completions", "settled", "budget", "priority"}
 
 // decodeSession reads the values of sessionFields.
 func decodeSession(s *Session, values []any) error {
@@ -36,6 +37,9 @@ func decodeSession(s *Session, values []any) error {
 	var err error
 	if s.Completions, err = count(field[5]); err != nil {
 		return err
+	}
+	if field[8] != "" {
+		s.Priority = Priority(field[8])
 	}
 	if s.Settled, err = count(field[6]); err != nil || field[7] == "" {
 		return err
@@ -178,24 +182,52 @@ func (s *Store) Recent(ctx context.Context, limit int) ([]string, error) {
 	return ids, down("session.Recent", err)
 }
 
-// Beat records that a worker lives, by Redis's clock.
-func (s *Store) Beat(ctx context.Context, worker string) error {
+// Beat records that a worker lives, by Redis's clock, and how far its own clock is from
+// that. It answers by how much the fastest clock of those who live is ahead of the
+// caller's: 0 when its own is.
+func (s *Store) Beat(ctx context.Context, worker string) (lead time.Duration, err error) {
+	const op = "session.Beat"
+	asked := time.Now()
 	now, err := s.Now(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return down("session.Beat", s.rdb.ZAdd(ctx, keyWorkers, redis.Z{Score: float64(now.UnixMilli()), Member: worker}).Err())
+	// The answer was given at some time in between; whole seconds are what matters.
+	own := asked.Add(time.Since(asked) / 2).Round(0).Sub(now).Round(time.Second)
+	pipe := s.rdb.Pipeline()
+	pipe.ZAdd(ctx, keyWorkers, redis.Z{Score: float64(now.UnixMilli()), Member: worker})
+	pipe.HSet(ctx, keyClocks, worker, own.Milliseconds())
+	clocks := pipe.HGetAll(ctx, keyClocks)
+	alive := pipe.ZRangeByScore(ctx, keyWorkers, &redis.ZRangeBy{
+		Min: strconv.FormatInt(now.Add(-DeadAfter).UnixMilli(), 10), Max: "+inf",
+	})
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, down(op, err)
+	}
+	for _, other := range alive.Val() {
+		ms, err := strconv.ParseInt(clocks.Val()[other], 10, 64)
+		if err != nil {
+			continue // it beat before there were clocks
+		}
+		lead = max(lead, time.Duration(ms)*time.Millisecond-own)
+	}
+	return lead, nil
 }
 
 // Leave records that a worker has stopped in good order.
 func (s *Store) Leave(ctx context.Context, worker string) error {
-	return down("session.Leave", s.rdb.ZRem(ctx, keyWorkers, worker).Err())
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZRem(ctx, keyWorkers, worker)
+		p.HDel(ctx, keyClocks, worker)
+		return nil
+	})
+	return down("session.Leave", err)
 }
 
 // ForgetWorkers says that no worker lives: for whoever starts a Redis that
 // nobody else can use.
 func (s *Store) ForgetWorkers(ctx context.Context) error {
-	return down("session.ForgetWorkers", s.rdb.Del(ctx, keyWorkers).Err())
+	return down("session.ForgetWorkers", s.rdb.Del(ctx, keyWorkers, keyClocks).Err())
 }
 
 // DeadAfter is how long a worker may be silent before its claims are taken away.
@@ -211,8 +243,14 @@ func (s *Store) Workers(ctx context.Context) (alive map[string]bool, err error) 
 		return nil, err
 	}
 	old := strconv.FormatInt(now.Add(-time.Hour).UnixMilli(), 10)
-	if err := s.rdb.ZRemRangeByScore(ctx, keyWorkers, "-inf", "("+old).Err(); err != nil {
+	gone, err := s.rdb.ZRangeByScore(ctx, keyWorkers, &redis.ZRangeBy{Min: "-inf", Max: "(" + old}).Result()
+	if err != nil {
 		return nil, down(op, err)
+	}
+	for _, id := range gone {
+		if err := s.Leave(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	ids, err := s.rdb.ZRangeByScore(ctx, keyWorkers, &redis.ZRangeBy{
 		Min: strconv.FormatInt(now.Add(-DeadAfter).UnixMilli(), 10), Max: "+inf",
@@ -310,6 +348,10 @@ type Overdue struct {
 	Indexes []int
 	// Completions are those whose settling has been owed for ten seconds.
 	Completions []int
+	// Backlog is how many items wait to be admitted, by the step that they wait for, and
+	// Session is theirs: empty when none waits.
+	Backlog map[StepName]int
+	Session Session
 	// Over says that nothing is owed: every item has ended and every completion
 	// was settled.
 	Over bool
@@ -333,8 +375,16 @@ func (s *Store) Overdue(ctx context.Context, id string, limit int) (*Overdue, er
 	var bad [2]error
 	o.Indexes, bad[0] = integers(answer[3])
 	o.Completions, bad[1] = integers(answer[4])
-	if err := errors.Join(bad[:]...); err != nil {
+	waiting, err := integers([]any{answer[6], answer[7]})
+	if err := errors.Join(bad[0], bad[1], err); err != nil {
 		return nil, fault.New(fault.Malformed, op, err)
+	}
+	o.Backlog = map[StepName]int{StepUpload: waiting[0], StepExtend: waiting[1]}
+	if body := text(answer[8]); body != "" {
+		if err := json.Unmarshal([]byte(body), &o.Session.Spec); err != nil {
+			return nil, fault.New(fault.Malformed, op, err)
+		}
+		o.Session.Priority = cmp.Or(Priority(text(answer[9])), o.Session.Priority)
 	}
 	return o, nil
 }

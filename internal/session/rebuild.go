@@ -120,6 +120,10 @@ func rebuilt(id string, start int, answer []any) (items []*Item, missing int, er
 	if !ok || !isNumber {
 		return nil, 0, errors.New("the script answered in an unknown form")
 	}
+	waits, err := integers(answer[2])
+	if err != nil {
+		return nil, 0, err
+	}
 	items = make([]*Item, 0, len(stored))
 	for n, value := range stored {
 		body, ok := value.(string)
@@ -130,6 +134,7 @@ func rebuilt(id string, start int, answer []any) (items []*Item, missing int, er
 		if err := decode(it, id, start+n, body); err != nil {
 			return nil, 0, err
 		}
+		it.Backlog = waits[n] == 1
 		items = append(items, it)
 	}
 	return items, int(added), nil

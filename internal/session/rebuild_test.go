@@ -124,7 +124,8 @@ func redue(t *testing.T, store *session.Store, id string) (read []int, missing i
 func TestRedueRestoresOnlyWhatMovesByItself(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb redis.UniversalClient) {
 		store := session.NewStore(rdb)
-		id := submitted(t, store, 5, []session.StepName{session.StepUpload})
+		id := submitted(t, store, 6, []session.StepName{session.StepUpload})
+		admitted(t, store, id, session.StepUpload, 5)
 		succeed(t, store, id, 0, "a")
 		held(t, store, id, 1)
 		due := "segue:{" + id + "}:due"
@@ -134,11 +135,14 @@ func TestRedueRestoresOnlyWhatMovesByItself(t *testing.T) {
 		}
 		before := rdb.ZScore(t.Context(), due, "3").Val()
 		read, missing := redue(t, store, id)
-		if want := []int{0, 1, 2, 3, 4}; !slices.Equal(read, want) || missing != 2 {
+		if want := []int{0, 1, 2, 3, 4, 5}; !slices.Equal(read, want) || missing != 2 {
 			t.Errorf("Redue read %v and restored %d entries, want %v and 2", read, missing, want)
 		}
-		if got := rdb.ZRange(t.Context(), due, 0, -1).Val(); !sameMembers(got, "2", "3", "4") || before != rdb.ZScore(t.Context(), due, "3").Val() {
-			t.Errorf("due entries %v, want those of items 2, 3 and 4, and item 3's as it was", got)
+		if got := rdb.ZRange(t.Context(), "segue:{"+id+"}:backlog:upload", 0, -1).Val(); !sameMembers(got, "2", "4", "5") {
+			t.Errorf("backlog %v, want what lost its entry, 2 and 4, and what waited, 5", got)
+		}
+		if got := rdb.ZRange(t.Context(), due, 0, -1).Val(); !sameMembers(got, "3") || before != rdb.ZScore(t.Context(), due, "3").Val() {
+			t.Errorf("due entries %v, want that of item 3 as it was", got)
 		}
 		if _, missing := redue(t, store, id); missing != 0 {
 			t.Errorf("the second time %d entries were missing, want 0", missing)
@@ -176,7 +180,7 @@ func TestRedueReadsInBatches(t *testing.T) {
 	rdb, _ := redistest.Mini(t)
 	store := session.NewStore(rdb)
 	id := submitted(t, store, 1201, extendPlan)
-	if err := rdb.Del(t.Context(), "segue:{"+id+"}:due").Err(); err != nil {
+	if err := rdb.Del(t.Context(), "segue:{"+id+"}:backlog:upload").Err(); err != nil {
 		t.Fatal(err)
 	}
 	var sizes []int

@@ -31,6 +31,10 @@ var (
 	overdueSource string
 	//go:embed lua/report.lua
 	reportSource string
+	//go:embed lua/admit.lua
+	admitSource string
+	//go:embed lua/readmit.lua
+	readmitSource string
 
 	createScript  = redis.NewScript(prelude + createSource)
 	addScript     = redis.NewScript(prelude + addSource)
@@ -42,4 +46,6 @@ var (
 	remoteScript  = redis.NewScript(prelude + remoteSource)
 	overdueScript = redis.NewScript(prelude + overdueSource)
 	reportScript  = redis.NewScript(prelude + reportSource)
+	admitScript   = redis.NewScript(prelude + admitSource)
+	readmitScript = redis.NewScript(prelude + readmitSource)
 )

@@ -40,6 +40,9 @@ type Spec struct {
 	// Budget is the most credits that the session may spend; nil means no limit of
 	// its own. An operator may have changed it since: see [Store.SetBudget].
 	Budget *float64 `json:"budget,omitempty"`
+	// Priority is how large its share is of what its account may do; empty is normal.
+	// An operator may have changed it since: see [Store.SetPriority].
+	Priority Priority `json:"priority,omitempty"`
 	// Archive is the directory or URL where results go; empty means the worker's
 	// configured archive.
 	Archive string `json:"archive,omitempty"`
@@ -68,6 +71,30 @@ type Session struct {
 	Settled     int
 	// Counts is the number of items by label (see Item.Label).
 	Counts map[string]int
+}
+
+// Priority is a session's share of its account, where several sessions wait: a
+// session of high priority is given sixteen turns for each one of low priority.
+type Priority string
+
+// The priorities. No session starves, whatever the others are.
+const (
+	Low    Priority = "low"
+	Normal Priority = "normal"
+	High   Priority = "high"
+)
+
+// Weight is the priority as a number of turns; 0 means that it is none.
+func (p Priority) Weight() int {
+	switch p {
+	case Low:
+		return 1
+	case Normal, "":
+		return 4
+	case High:
+		return 16
+	}
+	return 0
 }
 
 // OnUnknown policies.

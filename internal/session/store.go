@@ -62,6 +62,26 @@ func (s *Store) Reserve(ctx context.Context, key, fresh string) (string, error) 
 	return id, down(op, err)
 }
 
+// Bound gives the account of the session that a producer's key stands for; empty when
+// there is none.
+func (s *Store) Bound(ctx context.Context, key string) (string, error) {
+	id, err := s.rdb.Get(ctx, keyOfProducer(key)).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
+	}
+	if err != nil {
+		return "", down("session.Bound", err)
+	}
+	current, err := s.Session(ctx, id)
+	if fault.CodeOf(err) == fault.NotFound {
+		return "", nil // its submission was cut off before it began
+	}
+	if err != nil {
+		return "", err
+	}
+	return current.Account, nil
+}
+
 // Create writes a session. One that exists is left as it is, and its spec is
 // returned with created false; a different digest under the same id is a
 // conflict. Until it is sealed, or unless ready is said, nothing works on it.
@@ -168,6 +188,11 @@ func (s *Store) ending(ctx context.Context, op string, script *redis.Script, id 
 // SetBudget changes what a session may spend.
 func (s *Store) SetBudget(ctx context.Context, id string, credits float64) error {
 	return down("session.SetBudget", s.rdb.HSet(ctx, keySession(id), "budget", strconv.FormatFloat(credits, 'f', -1, 64)).Err())
+}
+
+// SetPriority changes how large a share a session has of what its account may do.
+func (s *Store) SetPriority(ctx context.Context, id string, p Priority) error {
+	return down("session.SetPriority", s.rdb.HSet(ctx, keySession(id), "priority", string(p)).Err())
 }
 
 // Reopen lets the items of a canceled session be claimed again.
@@ -291,12 +316,13 @@ func (s *Store) write(ctx context.Context, rdb redis.Scripter, it *Item, look ti
 	if it.State.Ended() || it.State == Held {
 		due = ""
 	}
+	waits := it.Backlog && it.State == Queued
 	if it.State.Ended() {
 		if result, err = encodeResult(it); err != nil {
 			return Written{}, fault.New(fault.Internal, op, err)
 		}
 	}
-	answer, err := writeScript.Run(ctx, rdb, keysOf(it.Session), it.Index, it.Epoch, it.Label(), body, due, result, flag(claim)).Slice()
+	answer, err := writeScript.Run(ctx, rdb, keysOf(it.Session), it.Index, it.Epoch, it.Label(), body, due, result, flag(claim), flag(waits)).Slice()
 	if err != nil {
 		return Written{}, down(op, err)
 	}

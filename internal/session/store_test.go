@@ -294,7 +294,8 @@ func TestSweepFindsWhatIsDueAndOwed(t *testing.T) {
 	store := session.NewStore(rdb)
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	mini.SetTime(start)
-	id := submitted(t, store, 2, []session.StepName{session.StepUpload})
+	id := submitted(t, store, 3, []session.StepName{session.StepUpload})
+	admitted(t, store, id, session.StepUpload, 2)
 	look := func(after time.Duration) *session.Overdue {
 		t.Helper()
 		mini.SetTime(start.Add(after))
@@ -318,6 +319,7 @@ func TestSweepFindsWhatIsDueAndOwed(t *testing.T) {
 	}
 	succeed(t, store, id, 0, "a")
 	succeed(t, store, id, 1, "b")
+	succeed(t, store, id, 2, "c")
 	if got := look(65 * time.Second); len(got.Completions) != 0 || got.Over {
 		t.Errorf("just completed: %+v, want no completion owed for long", got)
 	}
@@ -338,7 +340,7 @@ func TestWorkersAreDeadAfterSilence(t *testing.T) {
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for n, worker := range []string{"early", "late"} {
 		mini.SetTime(start.Add(time.Duration(n) * 4 * time.Second))
-		if err := store.Beat(t.Context(), worker); err != nil {
+		if _, err := store.Beat(t.Context(), worker); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -489,5 +491,45 @@ func TestAWriteThatIsSentTwice(t *testing.T) {
 	}
 	if _, err := store.Write(t.Context(), &theirs, time.Minute); fault.CodeOf(err) != fault.Conflict {
 		t.Errorf("somebody else's claim: %v, want conflict", err)
+	}
+}
+
+// Whoever schedules a task must know by how much the fastest clock is ahead: that one
+// wakes it.
+func TestBeatTellsHowFarTheFastestClockIsAhead(t *testing.T) {
+	rdb, mini := redistest.Mini(t)
+	store := session.NewStore(rdb)
+	beat := func(worker string, clockAhead time.Duration) time.Duration {
+		t.Helper()
+		mini.SetTime(time.Now().Add(-clockAhead)) // ours is ahead by as much as Redis's is behind
+		lead, err := store.Beat(t.Context(), worker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lead
+	}
+	if got := beat("right", 0); got != 0 {
+		t.Errorf("alone: %s, want 0", got)
+	}
+	// The clock of Redis goes back by five minutes for this one, so that the others' beats
+	// are in the future and count as alive.
+	if got := beat("fast", 5*time.Minute); got != 0 {
+		t.Errorf("the fastest: %s, want 0", got)
+	}
+	if got := beat("right", 0); got != 0 {
+		t.Errorf("with a fast one that is silent for five minutes: %s, want 0", got)
+	}
+	mini.SetTime(time.Now())
+	if err := rdb.ZAdd(t.Context(), "segue:workers", redis.Z{Score: float64(time.Now().UnixMilli()), Member: "fast"}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := beat("right", 0); got != 5*time.Minute {
+		t.Errorf("with a living one that is five minutes ahead: %s, want 5m", got)
+	}
+	if err := store.Leave(t.Context(), "fast"); err != nil {
+		t.Fatal(err)
+	}
+	if got := beat("right", 0); got != 0 {
+		t.Errorf("after it left: %s, want 0", got)
 	}
 }

@@ -28,6 +28,7 @@ func apikleyInfo() provider.Info {
 	info.Uploads.By = provider.ByURL
 	info.Prices.Assumed = true
 	info.Poll.Min = 5 * time.Second
+	info.Limits.Submit.N = 18
 	return info
 }
 
@@ -73,6 +74,9 @@ func family(name, host string) provider.Info {
 		},
 		// 12 credits for a job of two tracks, measured at KIE and sunoapi.org.
 		Prices: provider.Prices{Extend: 12},
+		// KIE's billing page: "20 new generation requests per 10 s" and account, and
+		// "about 100+" of them running at once.
+		Limits: provider.Limits{Submit: provider.Rate{N: 20, Per: 10 * time.Second}, InFlight: 100},
 		// KIE advises to ask every 30 s, and bears 3 questions a second per task.
 		Poll:      provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second},
 		Retention: 14 * 24 * time.Hour,

@@ -1,6 +1,7 @@
 -- ARGV: first index, or '' to append; ms until the sweep should look;
 -- then per item: its key ('' for none), its label, its JSON.
--- An index or a key that is there already is left as it is.
+-- An index or a key that is there already is left as it is. Items wait in the session until
+-- they are admitted; the sweep looks at those whose step needs no admission.
 -- Answers {refusal} or, per item, the index it has; negative minus one when it was there before.
 -- One read and one write of each kind for the whole batch: calls cost more than what they do.
 if redis.call('HEXISTS', SESSION, 'spec') == 0 then return {'missing'} end
@@ -36,8 +37,11 @@ for n = 1, count do
   else
     items[#items + 1] = index
     items[#items + 1] = '1|' .. label .. '|' .. stamp .. '|' .. body
-    looks[#looks + 1] = due
-    looks[#looks + 1] = index
+    local list, score = DUE, due
+    if BACKLOG[label] then list, score = BACKLOG[label], index end
+    looks[list] = looks[list] or {}
+    table.insert(looks[list], score)
+    table.insert(looks[list], index)
     if key ~= '' then
       names[#names + 1] = key
       names[#names + 1] = index
@@ -50,7 +54,7 @@ for n = 1, count do
 end
 if #items > 0 then
   redis.call('HSET', ITEMS, unpack(items))
-  redis.call('ZADD', DUE, unpack(looks))
+  for list, members in pairs(looks) do redis.call('ZADD', list, unpack(members)) end
 end
 if #names > 0 then redis.call('HSET', IDS, unpack(names)) end
 for label, n in pairs(added) do redis.call('HINCRBY', COUNTS, label, n) end

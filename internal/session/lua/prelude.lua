@@ -2,6 +2,8 @@
 -- and the rule that says when a session becomes complete.
 local SESSION, ITEMS, COUNTS, RESULTS, DUE, IDS, OUTBOX =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+-- The items that wait in their session, by the label of the step that they wait for.
+local BACKLOG = {['upload.queued'] = KEYS[9], ['extend.queued'] = KEYS[10]}
 
 local function now()
   local t = redis.call('TIME')

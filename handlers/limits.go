@@ -1,0 +1,185 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/segue-audio/segue/internal/account"
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/session"
+)
+
+// A request that its provider's limits count goes three ways before it leaves. The
+// admission gives its item a slot and a turn; at the turn the handler begins; and
+// immediately before the request is written, the turn is stamped. What may not go
+// then waits in its session, where it costs nothing, until it is admitted again.
+
+const (
+	// ahead is how far in the future turns are handed out: longer than the time
+	// between two sweeps, so that there is always somebody whose turn comes next.
+	ahead = 5 * time.Second
+	// patience is how long a handler waits for its turn itself. The queue keeps whole
+	// seconds: what wakes early must not go back to sleep.
+	patience = 1500 * time.Millisecond
+	// stamping is how long it may wait with its claim written, while others that were
+	// late are let go first.
+	stamping = 10 * time.Second
+	// stock is how many items of an account may be uploaded ahead of their extend: what
+	// is staged at a provider expires.
+	stock = 64
+)
+
+// idOf names a session's account as the gate does.
+func idOf(spec *session.Session) account.ID {
+	return account.ID{Provider: spec.Provider, Name: spec.Account}
+}
+
+// limited says whether the limits of a provider count a step's request.
+func limited(acc *account.Account, step session.StepName) bool {
+	return step == session.StepExtend || (step == session.StepUpload && acc.Info.Uploads.Clips)
+}
+
+// limitsOf are an account's limits as the gate knows them.
+func limitsOf(acc *account.Account) account.Limits {
+	known := acc.Info.Limits
+	return account.Limits{Rate: account.Rate(known.Submit), InFlight: known.InFlight, Stock: stock}
+}
+
+// slotOf names the current step's request, which holds a slot.
+func slotOf(it *session.Item) string { return entryOf(it).String() }
+
+// enter makes sure that the job's request has a slot and that its turn has come. Where
+// in is false, err is what the handler returns: the step waits, without an attempt.
+func (h *Handlers) enter(ctx context.Context, j *job) (in bool, err error) {
+	if !limited(j.account, j.Item.Step) {
+		return true, nil
+	}
+	id, endpoint := idOf(&j.Session), string(j.Item.Step)
+	entered, err := h.Gate.Enter(ctx, id, endpoint, limitsOf(j.account), account.Request{Entries: []string{slotOf(&j.Item)}, Ahead: ahead})
+	if err != nil {
+		return false, h.postpone(ctx, j, err)
+	}
+	if len(entered.Turns) == 0 {
+		return false, h.yield(ctx, j, refusal(entered.Closed, entered.Full))
+	}
+	turn := entered.Turns[0]
+	if turn > patience && j.token == "" {
+		// It was woken early, or those before it were late: its turn is kept.
+		if _, err := h.Store.Defer(ctx, j.Item.Session, turn+soon, j.Item.Index); err != nil {
+			return false, err
+		}
+		return false, wait(turn, errors.New("its turn comes later"))
+	}
+	if turn > 0 {
+		sleep(ctx, turn)
+	}
+	return ctx.Err() == nil, ctx.Err()
+}
+
+// stamp is called when nothing but the request is left to do. It says whether the
+// request may leave, having waited for the turn of those before it.
+func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
+	if !limited(j.account, j.Item.Step) {
+		return false, nil
+	}
+	id, endpoint, entry := idOf(&j.Session), string(j.Item.Step), slotOf(&j.Item)
+	for giveUp := time.Now().Add(stamping); ; {
+		gone, err := h.Gate.Go(ctx, id, endpoint, limitsOf(j.account), entry)
+		switch {
+		case err != nil:
+			return false, err
+		case gone.Closed != nil:
+			return false, refusal(gone.Closed, false)
+		case gone.Missing:
+			return false, refusal(nil, true)
+		case gone.Wait <= 0:
+			return gone.Canary, nil
+		case time.Now().Add(gone.Wait).After(giveUp):
+			return false, fault.Uncharged(fault.Exhausted, "handlers.stamp", fmt.Errorf("its turn comes in %s", gone.Wait.Round(time.Second)))
+		}
+		if sleep(ctx, gone.Wait); ctx.Err() != nil {
+			return false, fault.Uncharged(fault.Canceled, "handlers.stamp", ctx.Err())
+		}
+	}
+}
+
+// refusal says why the gate let nothing in.
+func refusal(closed *account.Closed, full bool) error {
+	switch {
+	case closed != nil && closed.Until > 0:
+		return fault.Uncharged(fault.Exhausted, "handlers.enter", fmt.Errorf("paused for %s: %s", closed.Until.Round(time.Second), closed.Why))
+	case closed != nil:
+		return fault.Uncharged(fault.Exhausted, "handlers.enter", fmt.Errorf("paused until one request has shown that it is over: %s", closed.Why))
+	case full:
+		return fault.Uncharged(fault.Exhausted, "handlers.enter", errors.New("the account has as many operations running as its provider allows"))
+	}
+	return fault.Uncharged(fault.Exhausted, "handlers.enter", errors.New("others are first"))
+}
+
+// yield puts the job's step back into its session, where it waits to be admitted. No
+// attempt is counted, and the task is over: another follows under a new id.
+func (h *Handlers) yield(ctx context.Context, j *job, cause error) error {
+	why := failure(j.Item.Step, cause)
+	why.Charge = fault.ChargeNone.String()
+	token := j.token
+	return h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error { return it.Yield(token, why) })
+}
+
+// pace makes what a write changed about an item true of its account's slots: a slot is
+// held from before the request leaves until the operation has ended. What this does not
+// come to, the sweep of leases does.
+func (h *Handlers) pace(ctx context.Context, s *session.Session, before, after *session.Item) {
+	id := idOf(s)
+	var all []error
+	seq := int64(0)
+	note := func(left account.Left, err error) {
+		all = append(all, err)
+		if left.Demand.Waiting {
+			seq = left.Demand.Seq + 1
+		}
+	}
+	if before.Step != session.StepFetch && !sameRequest(before, after) {
+		note(h.Gate.Leave(ctx, id, slotOf(before)))
+	}
+	if stocked(before) && !stocked(after) {
+		note(h.Gate.Unstock(ctx, id, after.ID()))
+	}
+	if after.State == session.Queued && after.Backlog {
+		demand, err := h.Gate.Join(ctx, id, string(after.Step), after.Session, s.Priority.Weight())
+		note(account.Left{Demand: demand}, err)
+	}
+	if seq > 0 {
+		all = append(all, h.Queue.Admission(ctx, id.Provider, id.Name, seq))
+	}
+	if err := errors.Join(all...); err != nil {
+		h.Log.WarnContext(ctx, "slots are behind", slog.String("item", after.ID()), slog.String("cause", err.Error()))
+	}
+}
+
+// sameRequest says that an item's request, if it holds a slot, goes on holding it.
+func sameRequest(before, after *session.Item) bool {
+	if before.Step != after.Step || before.Generation != after.Generation {
+		return false
+	}
+	switch after.State {
+	case session.Sending, session.Running, session.Waiting, session.Reconciling:
+		return true
+	case session.Queued, session.Held, session.Succeeded, session.Failed, session.Canceled:
+	}
+	return false
+}
+
+// stocked says that an item is between its admission and its extend.
+func stocked(it *session.Item) bool {
+	switch it.Step {
+	case session.StepUpload:
+		return !it.State.Ended() && it.State != session.Held && !(it.State == session.Queued && it.Backlog && it.Rescue > 0)
+	case session.StepExtend:
+		return it.State == session.Queued
+	case session.StepFetch:
+	}
+	return false
+}
