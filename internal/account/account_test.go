@@ -48,3 +48,25 @@ func TestPoolAsksAgainForWhatCouldNotBeOpened(t *testing.T) {
 		}
 	}
 }
+
+func TestPoolOpensAnewAfterAReset(t *testing.T) {
+	keys := []string{"old", "new"}
+	pool := account.NewPool(func(string, string) (*account.Account, error) {
+		opened := &account.Account{Name: keys[0]}
+		keys = keys[1:]
+		return opened, nil
+	})
+	before, err := pool.Get("kie", "main")
+	if err != nil || before.Name != "old" {
+		t.Fatalf("Get() = %+v, %v, want the old one", before, err)
+	}
+	pool.Reset()
+	for range 2 {
+		if after, err := pool.Get("kie", "main"); err != nil || after.Name != "new" {
+			t.Errorf("Get() after Reset = %+v, %v, want the new one", after, err)
+		}
+	}
+	if before.Name != "old" {
+		t.Errorf("the account that somebody holds has become %q", before.Name)
+	}
+}

@@ -51,7 +51,8 @@ type Gone struct {
 	// Wait is how long until the entry should call again; 0 means that it may go, or
 	// that one of the other answers holds.
 	Wait time.Duration
-	// Closed says that the endpoint has been closed: slot and turn are given up.
+	// Closed says that the endpoint has been closed: slot and turn are given up. Only an
+	// entry of which a request went before keeps its slot until it leaves.
 	Closed *Closed
 	// Canary says that this entry tests a reopening.
 	Canary bool
@@ -76,8 +77,8 @@ type Demand struct {
 
 // Enter asks for a slot and a turn at an endpoint, in order, for as many entries as
 // there is room for and whose turn comes within ahead. An entry that has its slot
-// already keeps it, and its turn, unless the endpoint is closed: that ends both when
-// nothing of the entry has gone.
+// already keeps it, and its turn, unless the endpoint is closed: that ends both, but
+// not the slot of an entry of which a request went before.
 func (g *Gate) Enter(ctx context.Context, id ID, endpoint string, l Limits, r Request) (Entered, error) {
 	const op = "account.Enter"
 	if err := errors.Join(check(op, id, endpoint), l.check(op), checkEntries(op, r.Entries...)); err != nil {

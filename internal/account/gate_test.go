@@ -8,6 +8,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
@@ -400,12 +401,15 @@ func TestInvalid(t *testing.T) {
 }
 
 func TestUnavailable(t *testing.T) {
-	c := newClock(t)
-	c.mini.Close()
-	_, enter := c.Enter(t.Context(), main, "extend", tight, account.Request{Entries: []string{"a"}})
-	_, leave := c.Leave(t.Context(), main, "a")
-	_, begin := c.Begin(t.Context(), main)
-	_, known := c.Known(t.Context(), "")
+	mini := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr(), MaxRetries: -1, DialerRetries: 1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	mini.Close()
+	g := account.NewGate(rdb)
+	_, enter := g.Enter(t.Context(), main, "extend", tight, account.Request{Entries: []string{"a"}})
+	_, leave := g.Leave(t.Context(), main, "a")
+	_, begin := g.Begin(t.Context(), main)
+	_, known := g.Known(t.Context(), "")
 	for _, err := range []error{enter, leave, begin, known} {
 		if fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%v, want unavailable", err)

@@ -10,9 +10,9 @@ package account
 //	segue:account:{<p>/<a>}:pauses             hash  endpoint → until|since|level|code|canary|why
 //	segue:account:{<p>/<a>}:turns:<endpoint>   zset  entry → its turn; those that have not gone
 //	segue:account:{<p>/<a>}:gone:<endpoint>    zset  number → when it went; one window, expires
-//	segue:account:{<p>/<a>}:ring:<kind>        zset  session → pass; those that wait
+//	segue:account:{<p>/<a>}:ring:<kind>        zset  session → pass at the middle of its next item; those that wait
 //	segue:account:{<p>/<a>}:out:<kind>         zset  session → when it comes back by itself; those picked
-//	segue:account:{<p>/<a>}:of:<kind>          hash  session → weight|pass|joined meanwhile; both
+//	segue:account:{<p>/<a>}:of:<kind>          hash  session → weight|pass|joined again; both
 //	segue:account:{<p>/<a>}:past:<kind>        zset  session → pass; those that left ahead of the others
 //	segue:{accounts}                           hash  provider/account → what is known, JSON
 //	segue:{accounts}:seen                      zset  provider/account → when it was announced, s

@@ -64,7 +64,7 @@ func (g *Gate) Announce(ctx context.Context, accounts []Known) error {
 		if err != nil {
 			return fault.New(fault.Invalid, op, err)
 		}
-		args = append(args, k.ID.String(), known)
+		args = append(args, k.String(), known)
 	}
 	return down(op, announceScript.Run(ctx, g.rdb, []string{keyKnown, keySeen}, args...).Err())
 }
@@ -88,7 +88,7 @@ func (g *Gate) Known(ctx context.Context, provider string) ([]Known, error) {
 			list = append(list, k)
 		}
 	}
-	slices.SortFunc(list, func(a, b Known) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	slices.SortFunc(list, func(a, b Known) int { return strings.Compare(a.String(), b.String()) })
 	return list, a.end()
 }
 

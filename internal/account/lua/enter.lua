@@ -22,8 +22,8 @@ for n = 8, #ARGV do
   end
   local turn = t
   if l.n > 0 then
-    local had = redis.call('ZSCORE', l.turns, entry)
-    turn = had and tonumber(had) or permit(l, planned)
+    local had = score(redis.call('ZSCORE', l.turns, entry))
+    turn = had or permit(l, planned)
     if not mine and turn - t > ahead then return {turns, 'busy', turn - t} end
     if not had then
       redis.call('ZADD', l.turns, number(turn), entry)

@@ -4,13 +4,18 @@ local m = member(r, session)
 if m then
   if weight ~= m.weight then weigh(r, weight - m.weight) end
   m.weight = weight
-  m.again = m.again or not redis.call('ZSCORE', r.sessions, session)
-  enroll(r, session, m)
+  if redis.call('ZSCORE', r.sessions, session) then
+    queue(r, session, m)
+  else
+    m.again = true
+    enroll(r, session, m)
+  end
   return {demand()}
 end
-local pass = math.max(virtual(r), head(r) or 0, tonumber(redis.call('ZSCORE', r.past, session) or 0))
+local pass = math.max(virtual(r), score(redis.call('ZSCORE', r.past, session)) or 0)
+local next = redis.call('ZRANGE', r.sessions, 0, 0)[1]
+if next then pass = math.max(pass, member(r, next).pass) end
 redis.call('ZREM', r.past, session)
-redis.call('ZADD', r.sessions, number(pass), session)
-enroll(r, session, {weight = weight, pass = pass})
+queue(r, session, {weight = weight, pass = pass})
 weigh(r, weight)
 return {demand()}

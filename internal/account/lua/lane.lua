@@ -20,7 +20,7 @@ local function permit(l, k)
   local turn = k % l.n
   local at, before = t, l.count + turn - l.n
   if before >= 0 then
-    at = math.max(t, tonumber(redis.call('ZRANGE', l.gone, before, before, 'WITHSCORES')[2]) + l.per)
+    at = math.max(t, score(redis.call('ZRANGE', l.gone, before, before, 'WITHSCORES')[2]) + l.per)
   end
   return at + (k - turn) / l.n * l.per
 end
@@ -43,7 +43,7 @@ end
 -- those ahead what they need. Its place is kept while it waits.
 local function wait(l, entry)
   if l.n == 0 then return 0 end
-  local free, turn = l.n - l.count, tonumber(redis.call('ZSCORE', l.turns, entry) or nil)
+  local free, turn = l.n - l.count, score(redis.call('ZSCORE', l.turns, entry))
   if not turn then
     turn = permit(l, expected(l))
     redis.call('ZADD', l.turns, number(turn), entry)

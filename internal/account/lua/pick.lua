@@ -7,14 +7,15 @@ local r, slots, stock = ring(ARGV[1]), tonumber(ARGV[4]), tonumber(ARGV[5])
 -- Whoever picked these is gone.
 for _, session in ipairs(redis.call('ZRANGEBYSCORE', r.out, '-inf', number(t), 'LIMIT', 0, 100)) do
   redis.call('ZREM', r.out, session)
-  redis.call('ZADD', r.sessions, number(member(r, session).pass), session)
+  local m = member(r, session)
+  queue(r, session, {weight = m.weight, pass = m.pass})
 end
 
 local first = redis.call('ZRANGE', r.sessions, 0, 1, 'WITHSCORES')
 if #first == 0 then
   local away = redis.call('ZRANGE', r.out, 0, 0, 'WITHSCORES')
   if #away == 0 then return {'empty'} end
-  return {'away', tonumber(away[2]) - t}
+  return {'away', score(away[2]) - t}
 end
 
 local room, p = tonumber(ARGV[7]), pause(r.kind)
@@ -41,14 +42,13 @@ end
 
 -- Its share: until it is no longer the least, or its part of the room by weight, whichever is
 -- more. Neither is more than serving the room one by one would give it.
-local session, pass = first[1], tonumber(first[2])
+local session = first[1]
 local m = member(r, session)
 local all = tonumber(redis.call('HGET', META, 'weight:' .. r.kind))
 local share = math.floor(room * m.weight / all)
-local lead = first[4] and math.floor((tonumber(first[4]) - pass) * m.weight / scale) + 1 or room
+local lead = first[4] and math.floor((score(first[4]) - score(first[2])) * m.weight / scale) + 1 or room
 local allowed = math.min(room, math.max(share, lead))
-advance(r, pass)
+advance(r, m.pass)
 redis.call('ZREM', r.sessions, session)
 redis.call('ZADD', r.out, number(t + tonumber(ARGV[9])), session)
-enroll(r, session, {weight = m.weight, pass = pass})
 return {'ok', session, allowed, m.weight}

@@ -11,6 +11,12 @@ local function number(n)
   return string.format('%.0f', n)
 end
 
+-- score reads a score, which one Redis writes as 5e+07 and another as 50000000: tonumber, in
+-- some Lua, knows only the second.
+local function score(text)
+  return text and text + 0
+end
+
 local function key(part, name)
   return META .. ':' .. part .. ':' .. name
 end
@@ -57,7 +63,7 @@ end
 -- tested says whether somebody tests a pause whose time has passed: one whose lease has not ended.
 local function tested(p)
   if p.canary == '' then return false end
-  return tonumber(redis.call('ZSCORE', SLOTS, p.canary) or 0) > t
+  return (score(redis.call('ZSCORE', SLOTS, p.canary)) or 0) > t
 end
 
 -- bars says whether a pause keeps an entry out ('' for anybody new).

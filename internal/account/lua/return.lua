@@ -8,10 +8,9 @@ local pass = m.pass + math.floor(served * scale / weight + 0.5)
 redis.call('ZREMRANGEBYSCORE', r.past, '-inf', number(virtual(r)))
 if ARGV[5] == '1' or m.again then
   -- Who could use nothing lets another go first.
-  local least = head(r)
-  if served == 0 and least then pass = math.max(pass, least + 1) end
-  redis.call('ZADD', r.sessions, number(pass), session)
-  enroll(r, session, {weight = weight, pass = pass})
+  local next = redis.call('ZRANGE', r.sessions, 0, 0, 'WITHSCORES')[2]
+  if served == 0 and next then pass = math.max(pass, score(next) + 1) end
+  queue(r, session, {weight = weight, pass = pass})
   return 1
 end
 redis.call('HDEL', r.of, session)

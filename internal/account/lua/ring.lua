@@ -1,7 +1,8 @@
--- The sessions that wait for a kind of work. A ring is ordered by pass: how much a session was
--- served, in millionths of an item, over its weight. Who is the least is next. Who was picked is
--- out until it comes back, or its lease ends. Past are those that left with more than the others
--- had: they start there if they come back too soon.
+-- The sessions that wait for a kind of work. A session's pass is how much it was served, in
+-- millionths of an item, over its weight. A ring is ordered by the pass at the middle of the
+-- next item, so that rounding favours neither the light nor the heavy: the least is next. Who was
+-- picked is out until it comes back, or its lease ends. Past are those that left with more than
+-- the others had: they start there if they come back too soon.
 local scale = 1000000
 
 local function ring(kind)
@@ -13,7 +14,7 @@ local function weigh(r, by)
   if redis.call('HINCRBY', META, 'weight:' .. r.kind, by) == 0 then redis.call('HDEL', META, 'weight:' .. r.kind) end
 end
 
--- member is a session of a ring: its weight, its pass while it is out, whether it joined meanwhile.
+-- member is a session of a ring: its weight, its pass, whether it joined again while it was out.
 local function member(r, session)
   local stored = redis.call('HGET', r.of, session)
   if not stored then return nil end
@@ -25,10 +26,14 @@ local function enroll(r, session, m)
   redis.call('HSET', r.of, session, table.concat({number(m.weight), number(m.pass), m.again and '1' or '0'}, '|'))
 end
 
--- head is the least pass of those who wait, nil when none does.
-local function head(r)
-  local first = redis.call('ZRANGE', r.sessions, 0, 0, 'WITHSCORES')
-  return first[2] and tonumber(first[2])
+local function half(weight)
+  return math.floor(scale / weight / 2)
+end
+
+-- queue puts a member among those who wait, at its pass.
+local function queue(r, session, m)
+  redis.call('ZADD', r.sessions, number(m.pass + half(m.weight)), session)
+  enroll(r, session, m)
 end
 
 -- virtual is the ring's time: the pass of whoever was picked last. It never goes back.
