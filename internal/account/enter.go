@@ -167,8 +167,11 @@ func (g *Gate) left(ctx context.Context, op string, script *redis.Script, id ID,
 	return left, a.end()
 }
 
-// window is how far apart a request and the N-th after it must be, in ms.
-func (r Rate) window() int64 { return (r.Per + Guard).Milliseconds() }
+// window is how far apart a request and the N-th after it must be, in ms; a part of
+// one counts as a whole.
+func (r Rate) window() int64 {
+	return (r.Per + Guard + time.Millisecond - 1).Milliseconds()
+}
 
 // flag is a truth as the scripts read it.
 func flag(on bool) string {

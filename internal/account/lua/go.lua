@@ -22,7 +22,7 @@ end
 local sent = redis.call('HINCRBY', META, 'sent:' .. endpoint, 1)
 if l.n > 0 then
   redis.call('ZREM', l.turns, entry)
-  redis.call('ZADD', l.gone, number(t), sent)
+  redis.call('ZADD', l.gone, number(stamp), sent)
   redis.call('PEXPIRE', l.gone, number(2 * l.per))
 end
 hold(entry, endpoint, t, t + lease)

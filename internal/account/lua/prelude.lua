@@ -3,8 +3,11 @@
 -- account's, because some scripts learn only here which ones they need; all carry its hash tag.
 local META, SLOTS, HELD, STOCK, PAUSES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
+-- t is now, rounded down: nothing that lies ahead has come too soon. What is stamped is
+-- stamped with the time rounded up: nothing is forgotten too soon.
 local clock = redis.call('TIME')
 local t = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local stamp = clock[1] * 1000 + math.ceil(clock[2] / 1000)
 
 -- number writes a Lua number without exponent or fraction.
 local function number(n)
