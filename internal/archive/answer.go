@@ -14,22 +14,22 @@ import (
 
 // accept looks at an answer's head and readies the part for its body. again says
 // that the body is of no use, but that a request for everything will be.
-func (d *directory) accept(response *http.Response, host string, p *part) (again bool, err error) {
+func (in *intake) accept(response *http.Response, host string, p *part) (again bool, err error) {
 	switch response.StatusCode {
 	case http.StatusOK:
-		return false, d.acceptWhole(response, host, p)
+		return false, in.acceptWhole(response, host, p)
 	case http.StatusPartialContent:
-		return d.acceptRest(response, host, p)
+		return in.acceptRest(response, host, p)
 	case http.StatusRequestedRangeNotSatisfiable:
 		if p.size > 0 {
 			return startOver(host, p)
 		}
 	}
-	return false, refusal(response, host)
+	return false, refusal(keepOp, response, host)
 }
 
-func (d *directory) acceptWhole(response *http.Response, host string, p *part) error {
-	if err := d.checkHead(response, host, response.ContentLength); err != nil {
+func (in *intake) acceptWhole(response *http.Response, host string, p *part) error {
+	if err := in.checkHead(response, host, response.ContentLength); err != nil {
 		return err
 	}
 	return p.begin(markOf(response))
@@ -38,7 +38,7 @@ func (d *directory) acceptWhole(response *http.Response, host string, p *part) e
 // acceptRest makes sure that the body continues exactly what is here. RFC 9110
 // lets a client combine parts only when the server's validator says that they
 // are of the same bytes.
-func (d *directory) acceptRest(response *http.Response, host string, p *part) (again bool, err error) {
+func (in *intake) acceptRest(response *http.Response, host string, p *part) (again bool, err error) {
 	if p.size == 0 {
 		return false, failed(fault.Malformed, keepOp, fmt.Errorf("%s: a part of the file came where all of it was asked for", host))
 	}
@@ -52,7 +52,7 @@ func (d *directory) acceptRest(response *http.Response, host string, p *part) (a
 	if p.mark.Length < 0 {
 		p.mark.Length = total
 	}
-	return false, d.checkHead(response, host, total)
+	return false, in.checkHead(response, host, total)
 }
 
 // startOver drops bytes that the server no longer has. Once in a call will do:
@@ -66,7 +66,7 @@ func startOver(host string, p *part) (again bool, err error) {
 }
 
 // checkHead refuses what is known to be useless before its body is read.
-func (d *directory) checkHead(response *http.Response, host string, length int64) error {
+func (in *intake) checkHead(response *http.Response, host string, length int64) error {
 	// Objects that were uploaded to S3 in signed chunks carry "aws-chunked" for
 	// ever, though they are delivered as they are.
 	switch encoding := strings.ToLower(response.Header.Get("Content-Encoding")); encoding {
@@ -74,8 +74,8 @@ func (d *directory) checkHead(response *http.Response, host string, length int64
 	default:
 		return failed(fault.Malformed, keepOp, fmt.Errorf("%s: the answer is compressed, which was not asked for", host))
 	}
-	if length > d.maxBytes {
-		return failed(fault.Malformed, keepOp, fmt.Errorf("%s: %d bytes announced; at most %d are accepted", host, length, d.maxBytes))
+	if length > in.maxBytes {
+		return failed(fault.Malformed, keepOp, fmt.Errorf("%s: %d bytes announced; at most %d are accepted", host, length, in.maxBytes))
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func parseContentRange(text string) (start, total int64, ok bool) {
 
 // refusal classifies an answer that brings no file. 400 counts as denied since
 // Google's storage answers so when a signature has expired.
-func refusal(response *http.Response, host string) error {
+func refusal(op string, response *http.Response, host string) error {
 	code := fault.Malformed
 	switch status := response.StatusCode; {
 	case status == http.StatusBadRequest, status == http.StatusUnauthorized, status == http.StatusForbidden:
@@ -156,7 +156,7 @@ func refusal(response *http.Response, host string) error {
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
 		code = fault.Unavailable
 	}
-	refused := failed(code, keepOp, fmt.Errorf("%s answered %d", host, response.StatusCode))
+	refused := failed(code, op, fmt.Errorf("%s answered %d", host, response.StatusCode))
 	refused.RetryAfter = egress.RetryAfter(response.Header)
 	return refused
 }

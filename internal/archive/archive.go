@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/segue-audio/segue/internal/bucket"
 	"github.com/segue-audio/segue/internal/fault"
 )
 
@@ -70,6 +71,11 @@ type Want struct {
 	// Duration is the playing time in seconds that the provider declares; 0
 	// means that it does not.
 	Duration float64
+	// Tags are written into the file before it is filed, where its format has
+	// tags that we write: mp3 and flac. The sound stays the same, bit by bit, and
+	// what is recorded of the track is of the file with its tags. A file whose own
+	// tags cannot be changed safely is kept as it came.
+	Tags Tags
 }
 
 // String leaves the URL out, and so do logs.
@@ -80,7 +86,8 @@ func (w Want) LogValue() slog.Value { return slog.StringValue(w.String()) }
 
 // Kept is a track in the archive.
 type Kept struct {
-	// File is where it is, as a user would type it: an absolute path.
+	// File is where it is, as a user would type it: an absolute path, or an
+	// address s3://bucket/key.
 	File string
 	// Size is its length in bytes.
 	Size int64
@@ -126,17 +133,20 @@ type Options struct {
 	// Stall is how long a body may bring nothing before it counts as cut; 0
 	// means 30 s.
 	Stall time.Duration
+	// S3 is how buckets are reached.
+	S3 bucket.Options
+	// Spool is a directory on this machine for what is on its way to a bucket;
+	// required for archives in buckets. Several archives and workers may share it.
+	// It holds as much as is downloaded at once, and what could not be stored yet.
+	Spool string
 }
 
 // Open opens the archive at a file URL ("file:///srv/music") or a path, and
-// creates the directory when it is not there. Anything else is invalid.
+// creates the directory when it is not there; or the one at s3://bucket/prefix,
+// of which it asks nothing yet: see Check. Anything else is invalid.
 func Open(where string, o Options) (Archive, error) {
 	if o.HTTP == nil || o.Probe == nil {
 		return nil, failed(fault.Internal, "archive.Open", errors.New("an HTTP client and a probe are required"))
-	}
-	path, err := localPath(where)
-	if err != nil {
-		return nil, failed(fault.Invalid, "archive.Open", err)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -147,7 +157,32 @@ func Open(where string, o Options) (Archive, error) {
 	if o.Stall <= 0 {
 		o.Stall = 30 * time.Second
 	}
+	if strings.HasPrefix(where, "s3://") {
+		return openRemote(where, o)
+	}
+	path, err := localPath(where)
+	if err != nil {
+		return nil, failed(fault.Invalid, "archive.Open", err)
+	}
 	return openDirectory(path, o)
+}
+
+const checkOp = "archive.Check"
+
+// checker is an archive that can be asked whether it works.
+type checker interface {
+	check(ctx context.Context) error
+}
+
+// Check tries whether an archive that Open returned can be written now. What is
+// wrong keeps the code that it has where it comes from: denied, not_found,
+// unavailable; a store that ignores the condition by which nothing is overwritten
+// is invalid.
+func Check(ctx context.Context, a Archive) error {
+	if c, ok := a.(checker); ok {
+		return c.check(ctx)
+	}
+	return nil
 }
 
 // localPath gives the absolute path that where names.
@@ -158,10 +193,8 @@ func localPath(where string) (string, error) {
 		return "", errors.New("no archive is configured")
 	case !hasScheme:
 		return filepath.Abs(where)
-	case scheme == "s3":
-		return "", errors.New("s3 archives are not supported yet; use file:///path or a path")
 	case scheme != "file":
-		return "", fmt.Errorf("there is no archive of kind %q; use file:///path or a path", scheme)
+		return "", fmt.Errorf("there is no archive of kind %q; use file:///path, a path or s3://bucket/prefix", scheme)
 	}
 	parsed, err := url.Parse(where)
 	if err != nil || parsed.RawQuery != "" || parsed.Fragment != "" {

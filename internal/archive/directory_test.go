@@ -57,7 +57,7 @@ func TestOpenRefuses(t *testing.T) {
 		words string
 	}{
 		{"", "invalid", "no archive is configured"},
-		{"s3://bucket/prefix", "invalid", "s3 archives are not supported yet"},
+		{"s3://bucket/prefix", "invalid", "needs a directory for what is on its way"},
 		{"gs://bucket", "invalid", `no archive of kind "gs"`},
 		{"file://server/share", "invalid", "three slashes"},
 		{"file://", "invalid", "has no path"},

@@ -99,7 +99,7 @@ func (t *tree) part(name string, s source) (*part, error) {
 		}
 		return nil, t.fault(err)
 	}
-	busy := failed(fault.Conflict, "archive.Keep", fmt.Errorf("%d others are downloading this track", slots))
+	busy := failed(fault.Conflict, keepOp, fmt.Errorf("%d others are downloading this track", slots))
 	busy.RetryAfter = busyWait
 	return nil, busy
 }
@@ -255,10 +255,13 @@ func (p *part) close() error {
 // remove takes the part's names away. The file itself stays locked until it is
 // closed, so nobody finds it half removed.
 func (p *part) remove() error {
-	return errors.Join(p.tree.remove(p.markName()), p.tree.remove(p.name))
+	return errors.Join(p.tree.remove(p.markName()), p.tree.remove(p.taggedName()), p.tree.remove(p.name))
 }
 
 func (p *part) markName() string { return p.name + ".json" }
+
+// taggedName is where a copy with tags is made. Whoever has the part has it too.
+func (p *part) taggedName() string { return p.name + ".tagged" }
 
 // clean removes parts of a name that nobody is writing: what is left when a
 // writer died after the track was filed, or lost a race for it.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -29,6 +30,21 @@ type record struct {
 	File   string `json:"file"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+	// Format and Duration save reading the file again where it lies far away.
+	Format   string  `json:"format,omitempty"`
+	Duration float64 `json:"durationSeconds,omitempty"`
+}
+
+func recordOf(w Want, file string, probed Probed) record {
+	return record{
+		Track: track(w), File: file, Size: probed.Size, SHA256: probed.SHA256, Format: probed.Format, Duration: probed.Duration.Seconds(),
+	}
+}
+
+// names reports whether the record can be of the wanted track: it may come from
+// elsewhere, and must not lead out of the archive or into its own part.
+func (r *record) names(w Want) bool {
+	return r.Track == track(w) && checkName(r.File) == nil
 }
 
 func recordName(name string) string { return path.Join(recordsDir, name) + ".json" }
@@ -55,7 +71,7 @@ func digest(text string) string {
 // neither a track nor an error when it is to be downloaded.
 func (d *directory) present(ctx context.Context, t *tree, w Want) (*Kept, error) {
 	var r record
-	if !t.readJSON(recordName(w.Name), &r) || r.Track != track(w) || !fs.ValidPath(r.File) {
+	if !t.readJSON(recordName(w.Name), &r) || !r.names(w) {
 		return nil, nil
 	}
 	probed, err := d.compare(ctx, t, r.File, r.Size, r.SHA256)
@@ -69,7 +85,27 @@ func (d *directory) present(ctx context.Context, t *tree, w Want) (*Kept, error)
 	return keptAt(t, r.File, probed), nil
 }
 
-var errOther = errors.New("not the file")
+// errOther is a file of other bytes, and errAbsent one that is not there.
+var (
+	errOther  = errors.New("not the file")
+	errAbsent = errors.New("no such file")
+)
+
+// exact is a file by its name and its bytes.
+type exact struct {
+	file   string
+	size   int64
+	sha256 string
+}
+
+// sumOf gives the hex digest of all that r holds.
+func sumOf(r io.Reader) (string, error) {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
 
 // compare examines a file and returns errOther when it does not hold exactly
 // these bytes.
@@ -94,39 +130,38 @@ func (d *directory) compare(ctx context.Context, t *tree, file string, size int6
 	return probed, nil
 }
 
-// file gives a verified part its name. A file that is there already is never
+// file gives a verified track its name. A file that is there already is never
 // overwritten: it is the same, and stays, or it is another, and ours becomes
 // "name (2)". The record is written before the file appears, so that a crash
 // between the two costs nothing.
-func (d *directory) file(ctx context.Context, t *tree, w Want, p *part, probed Probed) (*Kept, error) {
-	if err := p.file.Sync(); err != nil {
+func (d *directory) file(ctx context.Context, t *tree, w Want, r ready) (*Kept, error) {
+	if err := t.flush(r.name); err != nil {
 		return nil, t.fault(err)
 	}
 	for number := 1; number <= maxCopies; number++ {
-		file := copyName(w.Name, number) + "." + probed.Format
-		filed, err := d.fileAs(ctx, t, w, p, file, probed)
+		file := copyName(w.Name, number) + "." + r.probed.Format
+		filed, err := d.fileAs(ctx, t, w, r, file)
 		if err != nil {
 			return nil, err
 		}
 		if filed {
-			p.filed = true
-			return keptAt(t, file, probed), nil
+			return keptAt(t, file, r.probed), nil
 		}
 	}
 	return nil, failed(fault.Conflict, keepOp, fmt.Errorf("there are %d other files of this name", maxCopies))
 }
 
 // fileAs tries one name, and reports false when another file has it.
-func (d *directory) fileAs(ctx context.Context, t *tree, w Want, p *part, file string, probed Probed) (bool, error) {
+func (d *directory) fileAs(ctx context.Context, t *tree, w Want, r ready, file string) (bool, error) {
 	if err := t.mkdirFor(file); err != nil {
 		return false, t.fault(err)
 	}
-	err := t.note(recordName(w.Name), record{Track: track(w), File: file, Size: probed.Size, SHA256: probed.SHA256})
+	err := t.note(recordName(w.Name), recordOf(w, file, r.probed))
 	if err == nil {
-		err = t.link(p.name, file)
+		err = t.link(r.name, file)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		_, err = d.compare(ctx, t, file, probed.Size, probed.SHA256)
+		_, err = d.compare(ctx, t, file, r.probed.Size, r.probed.SHA256)
 		if errors.Is(err, errOther) {
 			return false, nil
 		}

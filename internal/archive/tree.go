@@ -125,6 +125,28 @@ func (t *tree) fill(name string, r io.Reader, flush bool) error {
 	return errors.Join(err, file.Close())
 }
 
+// create makes a file anew. One of the name that is there is not written to, as
+// it may have a second name, but taken away.
+func (t *tree) create(name string, fill func(*os.File) error) error {
+	if err := t.remove(name); err != nil {
+		return err
+	}
+	file, err := t.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fill(file), file.Close())
+}
+
+// flush makes a file's bytes durable.
+func (t *tree) flush(name string) error {
+	file, err := t.root.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
+
 // sync makes the presence of a name durable.
 func (t *tree) sync(name string) error {
 	if !syncsDirectories {
