@@ -1,0 +1,197 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
+)
+
+// The keys. Each lies alone: an entry is read and written by itself.
+//
+//	segue:result:<key>  string  JSON of an Entry; Request.Key
+//	segue:clip:<key>    string  JSON of a ClipEntry; ClipKey
+const (
+	prefixResult = "segue:result:"
+	prefixClip   = "segue:clip:"
+)
+
+// Entry is a result that was paid for. Fields are only ever added.
+type Entry struct {
+	// Session and Item are where it was made; Account is who paid.
+	Session string `json:"session"`
+	Item    string `json:"item"`
+	Account string `json:"account,omitempty"`
+	// AudioIDs are what the item gave its session: its tracks, or its clip.
+	AudioIDs []string `json:"audioIds"`
+	// Files are where the archive keeps the tracks, in the order of AudioIDs; empty
+	// when nothing was archived.
+	Files []string `json:"files,omitempty"`
+	// Clip is what the upload ended with.
+	Clip *provider.Clip `json:"clip,omitempty"`
+	// Credits is what was spent on the item.
+	Credits float64 `json:"credits"`
+	// At is when it succeeded.
+	At time.Time `json:"at,omitzero"`
+	// Expires is when the provider deletes its copy; zero when it does not say.
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Archived says that the result does not depend on the provider any more.
+func (e *Entry) Archived() bool { return len(e.Files) > 0 }
+
+// Usable says that the result can still be had at a time.
+func (e *Entry) Usable(at time.Time) bool {
+	return e.Archived() || e.Expires.IsZero() || at.Before(e.Expires)
+}
+
+// ClipEntry is audio that lies at an account already. Fields are only ever added.
+type ClipEntry struct {
+	Clip    provider.Clip `json:"clip"`
+	Session string        `json:"session"`
+	Item    string        `json:"item"`
+	At      time.Time     `json:"at,omitzero"`
+}
+
+// Usable says that the provider still has the clip at a time.
+func (e *ClipEntry) Usable(at time.Time) bool {
+	return e.Clip.Expires.IsZero() || at.Before(e.Clip.Expires)
+}
+
+// Index remembers what was paid for. It is safe for concurrent use, by any number
+// of processes. Its errors are faults: invalid for keys that are none, malformed for
+// entries that cannot be read (which are never taken for missing: that would be paid
+// for again), canceled, and unavailable when Redis is.
+type Index struct {
+	rdb  redis.UniversalClient
+	keep time.Duration
+}
+
+// NewIndex returns an index over a client that it does not own. Entries are kept
+// for the given time after they were written, and forever when it is 0; what only
+// the provider has is forgotten when the provider deletes it.
+func NewIndex(rdb redis.UniversalClient, keep time.Duration) *Index {
+	return &Index{rdb: rdb, keep: keep}
+}
+
+// Put remembers a result under its request's key. A later one takes its place.
+func (x *Index) Put(ctx context.Context, key string, e Entry) error {
+	var until time.Time
+	if !e.Archived() {
+		until = e.Expires
+	}
+	return x.put(ctx, "bulk.Index.Put", prefixResult, key, e, until)
+}
+
+// PutClip remembers a clip under its ClipKey. A later one takes its place.
+func (x *Index) PutClip(ctx context.Context, key string, e ClipEntry) error {
+	return x.put(ctx, "bulk.Index.PutClip", prefixClip, key, e, e.Clip.Expires)
+}
+
+// Get finds results by their keys; what there is none of is not in the answer. All
+// are asked for at once: some hundred keys are a good number.
+func (x *Index) Get(ctx context.Context, keys ...string) (map[string]Entry, error) {
+	return get[Entry](ctx, x.rdb, "bulk.Index.Get", prefixResult, keys)
+}
+
+// Clips finds clips by their keys, as Get does results.
+func (x *Index) Clips(ctx context.Context, keys ...string) (map[string]ClipEntry, error) {
+	return get[ClipEntry](ctx, x.rdb, "bulk.Index.Clips", prefixClip, keys)
+}
+
+// Forget drops the result and the clip of these keys, of which either may be empty.
+// What was paid for under them is paid for again.
+func (x *Index) Forget(ctx context.Context, result, clip string) error {
+	const op = "bulk.Index.Forget"
+	for prefix, key := range map[string]string{prefixResult: result, prefixClip: clip} {
+		if key == "" {
+			continue
+		}
+		if err := checkKeys(op, key); err != nil {
+			return err
+		}
+		if err := x.rdb.Del(ctx, prefix+key).Err(); err != nil {
+			return broken(ctx, op, err)
+		}
+	}
+	return nil
+}
+
+// put writes one entry; until is when it is of no use any more.
+func (x *Index) put(ctx context.Context, op, prefix, key string, entry any, until time.Time) error {
+	if err := checkKeys(op, key); err != nil {
+		return err
+	}
+	text, err := json.Marshal(entry)
+	if err != nil {
+		return fault.Uncharged(fault.Invalid, op, err)
+	}
+	args := redis.SetArgs{TTL: x.keep}
+	if !until.IsZero() {
+		// Whoever keeps less than the provider is not asked to keep more.
+		if left := time.Until(until); x.keep == 0 || left < x.keep {
+			args = redis.SetArgs{ExpireAt: until}
+		}
+	}
+	if err := x.rdb.SetArgs(ctx, prefix+key, text, args).Err(); err != nil {
+		return broken(ctx, op, err)
+	}
+	return nil
+}
+
+// get reads entries in one round trip, or one for each node of a cluster.
+func get[E any](ctx context.Context, rdb redis.UniversalClient, op, prefix string, keys []string) (map[string]E, error) {
+	if err := checkKeys(op, keys...); err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	answers := make([]*redis.StringCmd, len(keys))
+	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for n, key := range keys {
+			answers[n] = p.Get(ctx, prefix+key)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, broken(ctx, op, err)
+	}
+	found := make(map[string]E, len(keys))
+	for n, answer := range answers {
+		text, err := answer.Bytes()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return nil, broken(ctx, op, err)
+		}
+		var entry E
+		if err := json.Unmarshal(text, &entry); err != nil {
+			return nil, fault.Uncharged(fault.Malformed, op, fmt.Errorf("%s%s: %w", prefix, keys[n], err))
+		}
+		found[keys[n]] = entry
+	}
+	return found, nil
+}
+
+// checkKeys lets only keys of ours become part of a Redis key.
+func checkKeys(op string, keys ...string) error {
+	for _, key := range keys {
+		if !sumForm.MatchString(key) {
+			return fault.Uncharged(fault.Invalid, op, fmt.Errorf("%.80q is no key of the index", key))
+		}
+	}
+	return nil
+}
+
+// broken classifies what Redis or the way to it failed with.
+func broken(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil {
+		return fault.Uncharged(fault.CodeOf(ctx.Err()), op, ctx.Err())
+	}
+	return fault.Uncharged(fault.Unavailable, op, err)
+}
