@@ -66,6 +66,8 @@ type Handlers struct {
 	// GiveUp is how long a step may wait for a provider that is down or full
 	// before the item fails.
 	GiveUp time.Duration
+	// Uploads is how many uploads a worker executes at once.
+	Uploads int
 	// Announced lists the accounts that this worker can use.
 	Announced func() []account.Known
 	// Hook is called at named places by tests that crash there; nil otherwise.

@@ -133,30 +133,42 @@ func (h *Handlers) yield(ctx context.Context, j *job, cause error) error {
 // come to, the sweep of leases does.
 func (h *Handlers) pace(ctx context.Context, s *session.Session, before, after *session.Item) {
 	id := idOf(s)
-	var all []error
-	seq := int64(0)
-	note := func(left account.Left, err error) {
-		all = append(all, err)
-		if left.Demand.Waiting {
-			seq = left.Demand.Seq + 1
+	wanted := map[account.ID]int64{}
+	note := func(of account.ID, demand account.Demand, err error) {
+		if err != nil {
+			h.Log.WarnContext(ctx, "slots are behind", slog.String("item", after.ID()), slog.String("cause", err.Error()))
+		}
+		if demand.Waiting {
+			wanted[of] = demand.Seq + 1
 		}
 	}
-	if before.Step != session.StepFetch && !sameRequest(before, after) {
-		note(h.Gate.Leave(ctx, id, slotOf(before)))
+	if before.Step == session.StepUpload && !uploading(before, after) {
+		left, err := h.Gate.Leave(ctx, uploads, slotOf(before))
+		note(uploads, left.Demand, err)
 	}
-	if stocked(before) && !stocked(after) {
-		note(h.Gate.Unstock(ctx, id, after.ID()))
+	if before.Step != session.StepFetch && !sameRequest(before, after) {
+		left, err := h.Gate.Leave(ctx, id, slotOf(before))
+		note(id, left.Demand, err)
+	}
+	if (stocked(before) || before.Step == session.StepExtend && before.State == session.Sending) && !stocked(after) {
+		left, err := h.Gate.Unstock(ctx, id, after.ID())
+		note(id, left.Demand, err)
 	}
 	if after.State == session.Queued && after.Backlog {
 		demand, err := h.Gate.Join(ctx, id, string(after.Step), after.Session, s.Priority.Weight())
-		note(account.Left{Demand: demand}, err)
+		note(id, demand, err)
 	}
-	if seq > 0 {
-		all = append(all, h.Queue.Admission(ctx, id.Provider, id.Name, seq))
+	for _, of := range []account.ID{uploads, id} {
+		if seq := wanted[of]; seq > 0 {
+			note(of, account.Demand{}, h.Queue.Admission(ctx, of.Provider, of.Name, seq))
+		}
 	}
-	if err := errors.Join(all...); err != nil {
-		h.Log.WarnContext(ctx, "slots are behind", slog.String("item", after.ID()), slog.String("cause", err.Error()))
-	}
+}
+
+// uploading says that an item's upload goes on moving the file.
+func uploading(before, after *session.Item) bool {
+	return after.Step == session.StepUpload && after.Generation == before.Generation &&
+		(after.State == session.Running || after.State == session.Sending)
 }
 
 // sameRequest says that an item's request, if it holds a slot, goes on holding it.

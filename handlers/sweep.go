@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/segue-audio/segue/internal/account"
@@ -39,16 +40,20 @@ func (h *Handlers) Sweep(ctx context.Context, _ tasks.Sweep) error {
 		return err
 	}
 	var all []error
-	waiting := map[account.ID]bool{}
+	var waiting []account.ID
 	for _, id := range open {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := h.sweepSession(ctx, id, alive, waiting); err != nil {
+		waits, err := h.sweepSession(ctx, id, alive)
+		if err != nil {
 			all = append(all, err)
 		}
+		if (waits != account.ID{}) && !slices.Contains(waiting, waits) {
+			waiting = append(waiting, waits)
+		}
 	}
-	for id := range waiting {
+	for _, id := range waiting {
 		all = append(all, h.summon(ctx, id))
 	}
 	all = append(all, h.sweepLedger(ctx), h.sweepLeases(ctx))
@@ -62,19 +67,23 @@ func (h *Handlers) sweepLeases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var all []error
+	ids := []account.ID{uploads}
 	for _, acc := range known {
-		stale, err := h.Gate.Stale(ctx, acc.ID, sweepBatch)
+		ids = append(ids, acc.ID)
+	}
+	var all []error
+	for _, id := range ids {
+		stale, err := h.Gate.Stale(ctx, id, sweepBatch)
 		all = append(all, err)
 		for _, lease := range stale {
-			all = append(all, h.sweepLease(ctx, acc.ID, lease))
+			all = append(all, h.sweepLease(ctx, id, lease))
 		}
 	}
 	return errors.Join(all...)
 }
 
 func (h *Handlers) sweepLease(ctx context.Context, id account.ID, lease account.Lease) error {
-	needed, err := h.needs(ctx, lease)
+	needed, err := h.needs(ctx, id, lease)
 	if err != nil {
 		return err
 	}
@@ -94,7 +103,7 @@ func (h *Handlers) sweepLease(ctx context.Context, id account.ID, lease account.
 }
 
 // needs says whether an item still needs what it holds.
-func (h *Handlers) needs(ctx context.Context, lease account.Lease) (bool, error) {
+func (h *Handlers) needs(ctx context.Context, id account.ID, lease account.Lease) (bool, error) {
 	ses, index, ok := session.ParseItemID(lease.Entry)
 	var entry ledger.Entry
 	if !lease.Stock {
@@ -112,50 +121,59 @@ func (h *Handlers) needs(ctx context.Context, lease account.Lease) (bool, error)
 		return false, err
 	}
 	it := &work.Item
-	if !lease.Stock {
-		return entryOf(it) == entry && sameRequest(it, it), nil
+	waits := false
+	if it.State == session.Queued && it.Step != session.StepFetch {
+		if waits, err = h.Store.Waits(ctx, it); err != nil {
+			return false, err
+		}
 	}
-	if waits, err := h.Store.Waits(ctx, it); err != nil || (waits && it.Step == session.StepUpload) {
-		return false, err
+	switch {
+	case lease.Stock:
+		return stocked(it) && (!waits || it.Step == session.StepExtend), nil
+	case entryOf(it) != entry || waits:
+		return false, nil
+	case id == uploads:
+		return it.State == session.Queued || uploading(it, it), nil
 	}
-	return stocked(it), nil
+	return it.State == session.Queued || sameRequest(it, it), nil
 }
 
-// sweepSession looks at what is overdue in one session.
-func (h *Handlers) sweepSession(ctx context.Context, id string, alive map[string]bool, waiting map[account.ID]bool) error {
+// sweepSession looks at what is overdue in one session, and says which account its
+// items wait for, if any wait.
+func (h *Handlers) sweepSession(ctx context.Context, id string, alive map[string]bool) (waits account.ID, err error) {
 	overdue, err := h.Store.Overdue(ctx, id, sweepBatch)
 	switch {
 	case err != nil:
-		return err
+		return waits, err
 	case overdue.Over:
-		return h.Store.Close(ctx, id)
+		return waits, h.Store.Close(ctx, id)
 	case !overdue.Ready:
-		return nil // a submission that is under way, or was cut off: nothing of it may be sent
+		return waits, nil // a submission that is under way, or was cut off: nothing of it may be sent
 	}
-	all := []error{h.sweepBacklog(ctx, overdue, id, waiting)}
+	waits, err = h.sweepBacklog(ctx, overdue, id)
+	all := []error{err}
 	for _, completion := range overdue.Completions {
 		all = append(all, h.resettle(ctx, id, completion))
 	}
 	for _, index := range overdue.Indexes {
 		all = append(all, h.sweepItem(ctx, id, index, overdue.Canceled, alive))
 	}
-	return errors.Join(all...)
+	return waits, errors.Join(all...)
 }
 
 // sweepBacklog makes sure that a session that has items waiting takes part in its
 // account's turns.
-func (h *Handlers) sweepBacklog(ctx context.Context, overdue *session.Overdue, ses string, waiting map[account.ID]bool) error {
+func (h *Handlers) sweepBacklog(ctx context.Context, overdue *session.Overdue, ses string) (waits account.ID, err error) {
 	for _, step := range session.Backlogged() {
 		if overdue.Backlog[step] == 0 {
 			continue
 		}
-		id := idOf(&overdue.Session)
-		if _, err := h.Gate.Join(ctx, id, string(step), ses, overdue.Session.Priority.Weight()); err != nil {
-			return err
+		waits = idOf(&overdue.Session)
+		if _, err := h.Gate.Join(ctx, waits, string(step), ses, overdue.Session.Priority.Weight()); err != nil {
+			return waits, err
 		}
-		waiting[id] = true
 	}
-	return nil
+	return waits, nil
 }
 
 // resettle makes sure that the task that settles a completion will run.

@@ -40,9 +40,6 @@ func (c Concurrency) of(name string) int {
 const (
 	// beatEvery is the heartbeat: three may be missed before a worker counts as dead.
 	beatEvery = session.DeadAfter / 3
-	// checkEvery is how often an idle queue is asked for a task: it bounds how
-	// long a new task waits, at 40 empty questions a second and queue.
-	checkEvery = 25 * time.Millisecond
 	// announceEvery is how often producers are told which accounts there are.
 	announceEvery = time.Minute
 	// delayedEvery is how often sleeping tasks are looked at. asynq keeps whole
@@ -50,10 +47,15 @@ const (
 	delayedEvery = 500 * time.Millisecond
 )
 
+// checkEvery is how often an idle queue is asked for a task: it bounds how long a new
+// task waits, at 40 empty questions a second and queue. Tests in virtual time ask less.
+var checkEvery = 25 * time.Millisecond
+
 // Work executes tasks until the context ends, then lets what runs finish for at
 // most drain, and returns. Each queue has a server of its own: asynq's fetch loop
 // is serial, and one that lists several queues asks the empty ones first.
 func (h *Handlers) Work(ctx context.Context, rdb redis.UniversalClient, c Concurrency, drain time.Duration) error {
+	h.Uploads = c.Upload
 	lead, err := h.Store.Beat(ctx, h.Worker)
 	if err != nil {
 		return err
