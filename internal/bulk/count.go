@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/segue-audio/segue/internal/audio/source"
 )
@@ -48,12 +47,16 @@ func example[E any](list []E, limit int, e E) []E {
 // say counts what there is to say about an outcome.
 func (m *maker) say(o *Outcome) {
 	for _, f := range o.Findings {
-		if f.Note {
-			m.plan.Inputs.Notes++
-		} else {
+		switch {
+		case !f.Note:
 			m.plan.Inputs.Findings++
+			m.plan.Findings = example(m.plan.Findings, m.settings.Examples, remark(f))
+		case o.Kind == Twice: // has a list of its own
+			m.plan.Inputs.Notes++
+		default:
+			m.plan.Inputs.Notes++
+			m.notes = example(m.notes, m.settings.Examples, remark(f))
 		}
-		m.plan.Findings = example(m.plan.Findings, m.settings.Examples, remark(f))
 	}
 }
 
@@ -163,6 +166,9 @@ func (m *maker) finish() *Plan {
 		p.Staging = append(p.Staging, *s)
 	}
 	slices.SortFunc(p.Staging, func(a, b Staging) int { return strings.Compare(a.How, b.How) })
+	for _, note := range m.notes {
+		p.Findings = example(p.Findings, m.settings.Examples, note)
+	}
 	m.retention()
 	p.Warnings = append(p.Warnings, p.warnings()...)
 	p.Hash = m.hash.sum()
@@ -178,8 +184,6 @@ func (s *sums) plan() AccountPlan {
 	if limit, known := s.limit(); known && s.credits > limit {
 		p.Short, p.Fits = (s.credits - limit).credits(), s.fits
 	}
-	var took time.Duration
-	took, p.Limit = s.account.takes(s.uploads, s.extends)
-	p.Seconds = took.Seconds()
+	p.Seconds, p.Limit = s.account.takes(s.uploads, s.extends)
 	return p
 }

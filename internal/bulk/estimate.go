@@ -1,61 +1,45 @@
 package bulk
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
-// takes is how long so many operations take at an account's limits, at the least,
-// and what they wait for. Every upload and every extend is one request and holds one
-// place while it runs; an item's extend follows its upload.
-func (a Account) takes(uploads, extends int) (time.Duration, string) {
+// takes is how many seconds so many operations take at an account's limits, at the
+// least, and what they wait for. Every upload and every extend is one request and
+// holds one place while it runs; an item's extend follows its upload.
+func (a Account) takes(uploads, extends int) (seconds float64, limit string) {
 	requests := uploads + extends
 	if requests == 0 {
 		return 0, ""
 	}
-	var chain time.Duration
-	if uploads > 0 {
-		chain += a.Upload
-	}
-	if extends > 0 {
-		chain += a.Extend
-	}
-	last := a.Extend
+	upload, extend := a.Upload.Seconds(), a.Extend.Seconds()
+	last := extend
 	if extends == 0 {
-		last = a.Upload
+		last = upload
 	}
-	took, limit := chain, "operation"
+	seconds, limit = last, "operation"
+	if uploads > 0 && extends > 0 {
+		seconds += upload
+	}
 	if a.Submit > 0 && a.Per > 0 {
 		// The first Submit requests leave at once, the last of them wait for every
 		// period before theirs.
-		if sent := times(a.Per, float64((requests-1)/a.Submit)) + last; sent > took {
-			took, limit = sent, "rate"
+		if sent := float64((requests-1)/a.Submit)*a.Per.Seconds() + last; sent > seconds {
+			seconds, limit = sent, "rate"
 		}
 	}
 	if a.InFlight > 0 {
-		held := times(a.Upload, float64(uploads)/float64(a.InFlight)) + times(a.Extend, float64(extends)/float64(a.InFlight))
-		if held > took {
-			took, limit = held, "in flight"
+		if held := (float64(uploads)*upload + float64(extends)*extend) / float64(a.InFlight); held > seconds {
+			seconds, limit = held, "in flight"
 		}
 	}
-	return took, limit
+	return seconds, limit
 }
 
-// times multiplies without wrapping around.
-func times(d time.Duration, n float64) time.Duration {
-	product := float64(d) * n
-	if product >= math.MaxInt64/4 {
-		return math.MaxInt64 / 4
-	}
-	return time.Duration(product)
-}
-
-// takes is how long fetching so many results takes.
-func (f Fetching) takes(results int) time.Duration {
+// takes is how many seconds fetching so many results takes.
+func (f Fetching) takes(results int) float64 {
 	if f.AtOnce <= 0 {
 		return 0
 	}
-	return times(f.Each, float64(results)/float64(f.AtOnce))
+	return float64(results) * f.Each.Seconds() / float64(f.AtOnce)
 }
 
 // deadlines counts what expires, by the minute: few numbers, however many there are.
@@ -91,18 +75,18 @@ func (m *maker) retention() {
 	for _, s := range m.sums {
 		results += s.items
 	}
-	took := time.Duration(p.Seconds * float64(time.Second))
 	fetched := m.settings.Fetching.takes(results)
-	behind := max(0, fetched-took)
-	p.Retention.SecondsBehind = behind.Seconds()
+	behind := max(0, fetched-p.Seconds)
+	p.Retention.SecondsBehind = behind
 	for _, s := range m.sums {
-		kept := s.account.Retention
-		if kept > 0 && behind > kept {
-			p.Retention.AtRisk += s.items - int(float64(s.items)*(float64(kept)/float64(behind)))
+		if kept := s.account.Retention.Seconds(); kept > 0 && behind > kept {
+			p.Retention.AtRisk += s.items - int(float64(s.items)*kept/behind)
 		}
 	}
-	// What is deleted on the day of the run is not safe by a minute.
-	end := m.settings.Now.Add(max(took, fetched))
+	end := m.settings.Now.Add(time.Duration(min(max(p.Seconds, fetched), longest.Seconds()) * float64(time.Second)))
 	p.Retention.Expiring, p.Retention.Soonest = m.results.before(end)
 	p.Retention.ClipsExpiring, _ = m.clips.before(end)
 }
+
+// longest is more than any provider keeps anything, and less than overflows.
+const longest = 100 * 365 * 24 * time.Hour

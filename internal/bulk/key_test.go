@@ -25,17 +25,20 @@ func TestKeys(t *testing.T) {
 		text, want string
 	}{
 		{
-			"an upload", bulk.Request{SHA256: song, Provider: "kie", Account: "main"},
+			"an upload",
+			bulk.Request{SHA256: song, Provider: "kie", Account: "main"},
 			`{"account":"main","of":"result","provider":"kie","sha256":"` + song + `","v":1}`,
 			"698a09180b585e206917ca6c2a51b6e70f9e8397382d2e5cd73a99726455d294",
 		},
 		{
-			"an extend of nothing but a place", bulk.Request{SHA256: song, Provider: "kie", Params: &provider.Params{Model: "V5", ContinueAt: 60}},
+			"an extend of nothing but a place",
+			bulk.Request{SHA256: song, Provider: "kie", Params: &provider.Params{Model: "V5", ContinueAt: 60}},
 			`{"of":"result","params":{"continueAt":60,"model":"V5"},"provider":"kie","sha256":"` + song + `","v":1}`,
 			"5cbde8f6f7ad7de628fdd18e51957bb8691bb6895361a894613126ba5798072c",
 		},
 		{
-			"everything", bulk.Request{SHA256: song, Provider: "kie", Account: "main", Params: full},
+			"everything",
+			bulk.Request{SHA256: song, Provider: "kie", Account: "main", Params: full},
 			`{"account":"main","of":"result","params":{"audioWeight":1,"continueAt":182.4,"instrumental":true,"model":"V5","negativeTags":"drums","personaId":"p1",` +
 				`"prompt":"la & <la>\n\"x\"","style":"ambient","styleWeight":0.65,"title":"Caf` + "\u00e9" + `","vocalGender":"f","weirdnessConstraint":0},` +
 				`"provider":"kie","sha256":"` + song + `","v":1}`,

@@ -58,6 +58,8 @@ type maker struct {
 	said    string
 	staging map[string]*Staging
 	saved   micros
+	// notes are examples, for where there are fewer findings.
+	notes []Remark
 	// expiring are the hours at which what only a provider has is deleted.
 	results, clips deadlines
 }

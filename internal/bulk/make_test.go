@@ -145,10 +145,9 @@ func TestMake(t *testing.T) {
 			{Origin: "rows.csv:5", Source: "d.txt", Reason: "this is not audio", Code: "invalid"},
 			{Origin: "rows.csv:6", Reason: "one", Code: "invalid"},
 			{Origin: "rows.csv:6", Reason: "two", Code: "invalid"},
-			{Origin: "rows.csv:7", Source: "a.mp3", Reason: "the same as a.mp3"},
-			{Origin: "rows.csv:e", Source: "e.mp3", Reason: "has the same content and parameters as a.mp3 (rows.csv:a); it is done once"},
 			{Origin: "rows.csv:l", Source: "l.mp3", Reason: "3600 s long; kie takes at most 480 s", Code: "invalid"},
 			{Origin: "rows.csv:l", Source: "l.mp3", Reason: "and it is dull", Code: "invalid"},
+			{Origin: "rows.csv:7", Source: "a.mp3", Reason: "the same as a.mp3"},
 		},
 		Duplicates: []bulk.Duplicate{{Origin: "rows.csv:e", Source: "e.mp3", First: "a.mp3 (rows.csv:a)"}},
 		Reused: []bulk.Reused{{

@@ -38,6 +38,7 @@ type Plan struct {
 	// that are short, prices that are assumed, results that would expire.
 	Warnings []string `json:"warnings"`
 	// Findings, Duplicates and Reused are the first few of each; Inputs counts them.
+	// Findings are those that block the run, and then notes while there is room.
 	Findings   []Remark    `json:"findings"`
 	Duplicates []Duplicate `json:"duplicates"`
 	Reused     []Reused    `json:"reused"`

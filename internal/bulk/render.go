@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -54,11 +56,11 @@ func (p *Plan) Markdown(w io.Writer) error {
 	}
 	if len(p.Accounts) > 0 {
 		page.line("\n### Accounts\n")
-		page.table(p.accountRows(), table.Writer.RenderMarkdown)
+		page.table(quoted(p.accountRows()), table.Writer.RenderMarkdown)
 	}
 	for _, part := range p.parts() {
 		page.line("\n### %s\n", strings.ToUpper(part.title[:1])+part.title[1:])
-		page.table(part.rows, table.Writer.RenderMarkdown)
+		page.table(quoted(part.rows), table.Writer.RenderMarkdown)
 		if part.more > 0 {
 			page.line("\n… and %s more", count(part.more))
 		}
@@ -120,7 +122,8 @@ func (p *Plan) summary() []string {
 }
 
 func (p *Plan) accountRows() []table.Row {
-	rows := []table.Row{{"account", "inputs", "uploads", "extends", "credits", "balance", "budget", "time", "waits for"}}
+	rows := make([]table.Row, 0, 1+len(p.Accounts))
+	rows = append(rows, table.Row{"account", "inputs", "uploads", "extends", "credits", "balance", "budget", "time", "waits for"})
 	for _, a := range p.Accounts {
 		rows = append(rows, table.Row{
 			a.Provider + "/" + a.Account, count(a.Items), count(a.Uploads), count(a.Extends), number(a.Credits),
@@ -139,33 +142,32 @@ type part struct {
 
 // parts are the lists that are not empty.
 func (p *Plan) parts() []part {
-	var all []part
-	if len(p.Findings) > 0 {
-		rows := []table.Row{{"where", "input", "what"}}
-		for _, f := range p.Findings {
-			reason := f.Reason
-			if f.Code == "" {
+	all := []part{
+		list("findings", row("where", "input", "what"), p.Findings, p.Inputs.Findings+p.Inputs.Notes-p.Inputs.Duplicates, func(r Remark) table.Row {
+			reason := r.Reason
+			if r.Code == "" {
 				reason = "note: " + reason
 			}
-			rows = append(rows, table.Row{f.Origin, other(f.Source, f.Origin), reason})
-		}
-		all = append(all, part{"findings", rows, p.Inputs.Findings + p.Inputs.Notes - len(p.Findings)})
+			return row(r.Origin, other(r.Source, r.Origin), reason)
+		}),
+		list("there twice, done once", row("input", "where", "the same as"), p.Duplicates, p.Inputs.Duplicates, func(d Duplicate) table.Row {
+			return row(d.Source, other(d.Origin, d.Source), d.First)
+		}),
+		list("paid for already", row("input", "item", "results"), p.Reused, p.Inputs.Reused, func(r Reused) table.Row {
+			return row(r.Source, r.Item, strings.Join(results(r.Files, r.AudioIDs), ", "))
+		}),
 	}
-	if len(p.Duplicates) > 0 {
-		rows := []table.Row{{"input", "where", "the same as"}}
-		for _, d := range p.Duplicates {
-			rows = append(rows, table.Row{d.Source, other(d.Origin, d.Source), d.First})
-		}
-		all = append(all, part{"there twice, done once", rows, p.Inputs.Duplicates - len(p.Duplicates)})
+	return slices.DeleteFunc(all, func(p part) bool { return len(p.rows) == 1 })
+}
+
+// list makes a part of examples, of which there are so many in all.
+func list[E any](title string, header table.Row, examples []E, total int, line func(E) table.Row) part {
+	rows := make([]table.Row, 0, 1+len(examples))
+	rows = append(rows, header)
+	for _, e := range examples {
+		rows = append(rows, line(e))
 	}
-	if len(p.Reused) > 0 {
-		rows := []table.Row{{"input", "item", "results"}}
-		for _, r := range p.Reused {
-			rows = append(rows, table.Row{r.Source, r.Item, strings.Join(results(r.Files, r.AudioIDs), "\n")})
-		}
-		all = append(all, part{"paid for already", rows, p.Inputs.Reused - len(p.Reused)})
-	}
-	return all
+	return part{title, rows, total - len(examples)}
 }
 
 // results are the files, or the ids where nothing was archived.
@@ -182,6 +184,35 @@ func other(name, beside string) string {
 		return ""
 	}
 	return name
+}
+
+// row makes a row of texts that come from outside: no file's name moves the cursor
+// of a terminal.
+func row(cells ...string) table.Row {
+	r := make(table.Row, len(cells))
+	for n, cell := range cells {
+		r[n] = strings.Map(printable, cell)
+	}
+	return r
+}
+
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
+}
+
+// quoted is rows whose texts are read as they stand.
+func quoted(rows []table.Row) []table.Row {
+	all := make([]table.Row, len(rows))
+	for n, row := range rows {
+		all[n] = make(table.Row, len(row))
+		for i, cell := range row {
+			all[n][i] = escaped(fmt.Sprint(cell))
+		}
+	}
+	return all
 }
 
 // escaped keeps a file's name from being read as Markdown.

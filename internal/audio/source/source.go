@@ -67,6 +67,15 @@ func (f Finding) Error() string {
 	return where + ": " + f.Reason
 }
 
+// Row is the same for all findings about one row of a manifest, and another for
+// every other argument and input.
+func (f Finding) Row() string {
+	if isRow(f.Origin) {
+		return f.Origin
+	}
+	return f.Origin + "\x00" + f.Source
+}
+
 // isRow says that an origin is file:line rather than an argument.
 func isRow(origin string) bool {
 	at := strings.LastIndexByte(origin, ':')
