@@ -204,6 +204,61 @@ func TestPlaceInLine(t *testing.T) {
 	same(t, "Go of the second, in its turn", c.start(tight, all[1]), account.Gone{})
 }
 
+// One who is ahead and late keeps nobody beyond its own turn.
+func TestOwnTurnComes(t *testing.T) {
+	c := newClock(t)
+	c.enter(tight, "a", "b", "c") // b never comes
+	c.pass(2 * time.Second)
+	c.start(tight, "a")
+	c.pass(time.Second)
+	same(t, "Go of c, 3 s after noon", c.start(tight, "c"), account.Gone{Wait: 7250 * time.Millisecond})
+	c.pass(7250 * time.Millisecond)
+	same(t, "Go of c, in its turn", c.start(tight, "c"), account.Gone{})
+}
+
+// Turns that nobody came for are planned with no more.
+func TestMissedTurns(t *testing.T) {
+	c := newClock(t)
+	c.enter(tight, "a", "b")
+	c.pass(5001 * time.Millisecond)
+	same(t, "Enter when two have not come for 5 s", c.enter(tight, "c"), account.Entered{Turns: []time.Duration{0}})
+	c.join(account.KindExtend, "ses_a", 1)
+	if picked, _ := c.pick(account.KindExtend, tight, account.Picking{Limited: true}); picked.Allowed != 1 {
+		t.Errorf("Pick() = %+v, want the one turn that c left", picked)
+	}
+}
+
+// Redis's clock has microseconds, a window has all of them.
+func TestPartsOfMilliseconds(t *testing.T) {
+	c := newClock(t)
+	limits := account.Limits{Rate: account.Rate{N: 1, Per: 10 * time.Second}}
+	c.enter(limits, "a", "b")
+	c.pass(900 * time.Microsecond)
+	c.start(limits, "a")
+	c.pass(10250*time.Millisecond - 900*time.Microsecond)
+	same(t, "Go 10.2491 s after the other", c.start(limits, "b"), account.Gone{Wait: time.Millisecond})
+	c.pass(time.Millisecond)
+	same(t, "Go 10.2501 s after the other", c.start(limits, "b"), account.Gone{})
+}
+
+// An entry has one turn, also when it goes elsewhere.
+func TestAnotherEndpoint(t *testing.T) {
+	c := newClock(t)
+	c.enter(tight, "a")
+	for _, want := range []account.Entered{{Turns: []time.Duration{0}}, {Turns: []time.Duration{0}}} {
+		got, err := c.Enter(t.Context(), main, "upload", tight, account.Request{Entries: []string{"a"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "Enter elsewhere", got, want)
+	}
+	same(t, "Go where it was", c.start(tight, "a"), account.Gone{Missing: true})
+	same(t, "Enter of two where it was", c.enter(tight, "b", "c"), account.Entered{Turns: []time.Duration{0, 0}})
+	if got := c.state(tight).Slots; got != 3 {
+		t.Errorf("%d slots are held, want 3", got)
+	}
+}
+
 func TestCanary(t *testing.T) {
 	c := newClock(t)
 	all := entries("ses_a", 4)
@@ -261,17 +316,23 @@ func TestCanaryEnds(t *testing.T) {
 
 // What is at the provider keeps its slot: it is no less there because of a pause.
 func TestPauseKeepsWhatHasGone(t *testing.T) {
-	c := newClock(t)
-	limits := account.Limits{InFlight: 2}
-	c.enter(limits, "a", "b")
-	c.start(limits, "a")
-	c.close(account.Pause{For: time.Hour})
-	for _, entry := range []string{"a", "b"} {
-		c.enter(limits, entry)
-		c.start(limits, entry)
+	for name, ask := range map[string]func(c *clock, l account.Limits, entry string){
+		"Enter": func(c *clock, l account.Limits, entry string) { c.enter(l, entry) },
+		"Go":    func(c *clock, l account.Limits, entry string) { c.start(l, entry) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock(t)
+			limits := account.Limits{InFlight: 2}
+			c.enter(limits, "a", "b")
+			c.start(limits, "a")
+			c.enter(limits, "a")
+			c.close(account.Pause{For: time.Hour})
+			ask(c, limits, "a")
+			ask(c, limits, "b")
+			same(t, "Leave of what had gone", c.leave("a"), account.Left{Held: true})
+			same(t, "Leave of what had not", c.leave("b"), account.Left{})
+		})
 	}
-	same(t, "Leave of what had gone", c.leave("a"), account.Left{Held: true})
-	same(t, "Leave of what had not", c.leave("b"), account.Left{})
 }
 
 func TestPauseGrows(t *testing.T) {
@@ -370,6 +431,26 @@ func TestLeases(t *testing.T) {
 	c.pass(30 * time.Second)
 	if got := c.state(tight); got.Slots != 3 || got.Stock != 2 {
 		t.Errorf("State() = %+v, want 3 slots and 2 places: a lease that ends frees nothing by itself", got)
+	}
+}
+
+// Whoever is told to wait is not overdue before it was to come.
+func TestLeaseOutlastsTheWait(t *testing.T) {
+	c := newClock(t)
+	c.enter(tight, "a", "b", "c")
+	c.pass(50 * time.Second)
+	for _, entry := range []string{"a", "b"} {
+		c.start(tight, entry)
+		c.leave(entry)
+	}
+	same(t, "Go of c after them", c.start(tight, "c"), account.Gone{Wait: 10250 * time.Millisecond})
+	c.pass(70249 * time.Millisecond)
+	if got, err := c.Stale(t.Context(), main, 9); len(got) != 0 || err != nil {
+		t.Errorf("Stale() a minute after its turn but 1 ms = %+v, %v, want nothing", got, err)
+	}
+	c.pass(time.Millisecond)
+	if got, err := c.Stale(t.Context(), main, 9); len(got) != 1 || err != nil {
+		t.Errorf("Stale() a minute after its turn = %+v, %v, want it", got, err)
 	}
 }
 

@@ -63,9 +63,9 @@ local function keep(p)
     {number(p.till), number(p.since), number(p.level), p.code, p.canary, p.why}, '|'))
 end
 
--- tested says whether somebody tests a pause whose time has passed: one whose lease has not ended.
+-- tested says whether somebody tests a pause whose time has passed: the canary, if it has a slot
+-- and its lease has not ended.
 local function tested(p)
-  if p.canary == '' then return false end
   return (score(redis.call('ZSCORE', SLOTS, p.canary)) or 0) > t
 end
 
@@ -81,18 +81,13 @@ local function closed(p)
   return {math.max(0, p.till - t), testing and 1 or 0, p.code, p.why}
 end
 
--- surrender takes slot and turn of an entry away, and the test if it was the one. It answers
--- whether the slot was held.
+-- surrender takes slot and turn of an entry away, and with the slot what made it the canary.
+-- It answers whether the slot was held.
 local function surrender(entry)
   local mine = holder(entry)
   if mine then
     redis.call('HDEL', HELD, entry)
     redis.call('ZREM', key('turns', mine.endpoint), entry)
-    local p = pause(mine.endpoint)
-    if p and p.canary == entry then
-      p.canary = ''
-      keep(p)
-    end
   end
   return redis.call('ZREM', SLOTS, entry)
 end
