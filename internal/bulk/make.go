@@ -96,8 +96,6 @@ func (m *maker) take(in source.Inspected, finding *source.Finding) {
 // judge finds out what is to be done with a valid input, and whether it is there
 // already in this run.
 func (m *maker) judge(o *Outcome) {
-	// A note that the content is there twice: said better below, with what it costs.
-	o.Findings = nil
 	o.Job = m.settings.Job(o.Input)
 	reasons := o.Job.Reasons
 	if sum := o.Input.Probed.SHA256; len(reasons) == 0 && sum != "" {

@@ -69,7 +69,7 @@ func check(tb testing.TB, err error) {
 }
 
 func TestEveryFaultOfALongManifest(t *testing.T) {
-	const rows = 20_000
+	const rows = 4000
 	dir := t.TempDir()
 	faults := writeTable(t, dir, rows, 100)
 	inputs := 0
@@ -115,9 +115,9 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// 60,000 rows are 8 MB of text, and as many inputs 30 MB.
+// 40,000 rows are 5 MB of text, and as many inputs 20 MB.
 func TestMemoryIsFlat(t *testing.T) {
-	const rows = 60_000
+	const rows = 40_000
 	before := heap()
 	inputs, most, last := 0, uint64(0), ""
 	for _, finding := range source.All(t.Context(), []string{"-"}, source.Options{Stdin: &endless{rows: rows}}) {
@@ -129,10 +129,10 @@ func TestMemoryIsFlat(t *testing.T) {
 			most = max(most, heap())
 		}
 	}
-	if used := int64(most) - int64(before); used > 14<<20 {
-		t.Errorf("%d MB are held for %d rows, want at most 14", used>>20, inputs)
+	if used := int64(most) - int64(before); used > 10<<20 {
+		t.Errorf("%d MB are held for %d rows, want at most 10", used>>20, inputs)
 	}
-	if inputs != rows || last != "stdin:60001: row 60000: the pipe broke" {
+	if inputs != rows || last != "stdin:40001: row 40000: the pipe broke" {
 		t.Errorf("%d inputs, and at the end %q; want %d and the pipe that broke", inputs, last, rows)
 	}
 }

@@ -55,13 +55,12 @@ type Inspector struct {
 }
 
 // All probes inputs as they come, and gives each in the order it came in with what
-// there is to say about it: nil, or that it is no audio, is cut off, could not be
-// read, or, as a note, has the same content as an earlier one. A finding of what
-// finds the inputs is passed on in its place, with an empty input.
+// there is to say about it: nil, or that it is no audio, is cut off, or could not be
+// read. A finding of what finds the inputs is passed on in its place, with an empty
+// input. That two inputs have the same content is for a plan to say.
 //
-// It holds as many inputs as are being probed, a few more, and 50 bytes for each
-// that there was. It ends early when ctx does, or the caller wants no more; nothing
-// is being probed any more by then.
+// It holds as many inputs as are being probed, and a few more. It ends early when
+// ctx does, or the caller wants no more; nothing is being probed any more by then.
 func (i Inspector) All(ctx context.Context, inputs iter.Seq2[Input, *Finding]) iter.Seq2[Inspected, *Finding] {
 	return func(yield func(Inspected, *Finding) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -81,10 +80,9 @@ func (i Inspector) All(ctx context.Context, inputs iter.Seq2[Input, *Finding]) i
 				}
 			})
 		}
-		var first Seen
 		for p := range order {
 			<-p.done
-			if ctx.Err() != nil || !yield(p.inspected, p.report(&first)) {
+			if ctx.Err() != nil || !yield(p.inspected, p.report()) {
 				return
 			}
 		}
@@ -125,14 +123,18 @@ func deal(ctx context.Context, inputs iter.Seq2[Input, *Finding], work, order ch
 }
 
 // Inspect probes all inputs. The result has one entry per input, in the same
-// order, and so have the findings: see All. When ctx ends it returns ctx's error
-// and what it has.
+// order, and so have the findings: those of All, and as a note what has the same
+// content as an earlier input. When ctx ends it returns ctx's error and what it has.
 func (i Inspector) Inspect(ctx context.Context, inputs []Input) ([]Inspected, []Finding, error) {
 	inspected := make([]Inspected, 0, len(inputs))
 	findings := make([]Finding, 0, 8)
 	i.Workers = min(max(i.Workers, 1), max(len(inputs), 1))
+	var first Seen
 	for in, finding := range i.All(ctx, each(inputs)) {
 		inspected = append(inspected, in)
+		if finding == nil {
+			finding = in.sameAs(&first)
+		}
 		if finding != nil {
 			findings = append(findings, *finding)
 		}
@@ -186,7 +188,7 @@ func (i Inspector) one(ctx context.Context, in Input) (Inspected, error) {
 }
 
 // report says what was found.
-func (p *probe) report(first *Seen) *Finding {
+func (p *probe) report() *Finding {
 	in := &p.inspected
 	finding := Finding{Origin: in.Origin, Source: in.Source, Code: fault.Invalid}
 	switch {
@@ -196,19 +198,25 @@ func (p *probe) report(first *Seen) *Finding {
 		finding.Reason, finding.Code = about(in.Source, p.err), fault.CodeOf(p.err)
 	case in.Probed.Problem != "":
 		finding.Reason = in.Probed.Problem
-	case in.Probed.SHA256 == "":
-		return nil
 	default:
-		earlier, twice := first.Add(in.Probed.SHA256, Place{Source: in.Source, Origin: in.Origin})
-		if !twice || earlier.Source == in.Source {
-			return nil
-		}
-		if earlier.Source != "" {
-			earlier.Origin = "" // the file itself is named
-		}
-		finding.Reason, finding.Code, finding.Note = "has the same content as "+earlier.String()+"; both are taken", "", true
+		return nil
 	}
 	return &finding
+}
+
+// sameAs notes an input whose content another one had first.
+func (in *Inspected) sameAs(first *Seen) *Finding {
+	if in.Probed.SHA256 == "" {
+		return nil
+	}
+	earlier, twice := first.Add(in.Probed.SHA256, Place{Source: in.Source, Origin: in.Origin})
+	if !twice || earlier.Source == in.Source {
+		return nil
+	}
+	if earlier.Source != "" {
+		earlier.Origin = "" // the file itself is named
+	}
+	return &Finding{Origin: in.Origin, Source: in.Source, Reason: "has the same content as " + earlier.String() + "; both are taken", Note: true}
 }
 
 // reasonOf is what a person should read of a probe's error.
