@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -89,5 +88,3 @@ func (s *Store) history(ctx context.Context, op, name string, fires []string) ([
 	}
 	return known, nil
 }
-
-func compareNames(a, b string) int { return strings.Compare(a, b) }

@@ -36,8 +36,8 @@ func (s *Store) Resume(ctx context.Context, name string) error {
 		if more, err := st.expand(); err != nil || more {
 			return more, err
 		}
-		st.cursor = st.now.Truncate(time.Second)
-		st.paused, st.changed = time.Time{}, true
+		st.skipAhead()
+		st.paused = time.Time{}
 		return false, nil
 	})
 }

@@ -28,8 +28,8 @@ type Scheduler struct {
 	Every time.Duration
 }
 
-// Run looks at what is due until the context ends. What fails is logged, and tried
-// again with the next look. It returns nil once the context has ended.
+// Run looks at what is due until the context ends. What fails is logged, and
+// tried again with every look. It returns nil once the context has ended.
 func (s *Scheduler) Run(ctx context.Context) error {
 	every := s.Every
 	if every <= 0 {
@@ -37,10 +37,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
+	var last trouble
 	for {
-		if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
-			s.Log.LogAttrs(ctx, slog.LevelError, "schedules not looked at",
-				slog.String("code", string(fault.CodeOf(err))), slog.String("error", err.Error()))
+		if err := s.Tick(ctx); ctx.Err() == nil {
+			last = s.complain(ctx, err, last)
 		}
 		select {
 		case <-ctx.Done():
@@ -48,6 +48,28 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// trouble is what was logged last of looks that fail.
+type trouble struct {
+	code fault.Code
+	at   time.Time
+}
+
+// complain logs that looking fails, or does no more: when that changes, and once a
+// minute. A Redis that is away for an hour is not 3,600 lines.
+func (s *Scheduler) complain(ctx context.Context, err error, last trouble) trouble {
+	now := trouble{fault.CodeOf(err), time.Now()}
+	switch {
+	case err == nil && last.code != "":
+		s.Log.LogAttrs(ctx, slog.LevelInfo, "schedules looked at again")
+	case now.code == last.code && (err == nil || now.at.Sub(last.at) < time.Minute):
+		return last
+	case err != nil:
+		s.Log.LogAttrs(ctx, slog.LevelError, "schedules not looked at",
+			slog.String("code", string(now.code)), slog.String("error", err.Error()))
+	}
+	return now
 }
 
 const (
@@ -144,11 +166,25 @@ func (s *Scheduler) send(ctx context.Context, st *state) error {
 				slog.String("schedule", f.Schedule), slog.String("fire", f.Fire), slog.String("error", err.Error()))
 		}
 	}
-	failed = append(failed, s.Store.update(ctx, "schedule.Tick", st.name, func(st *state) (bool, error) {
+	return errors.Join(append(failed, s.note(ctx, st, outcome))...)
+}
+
+// note writes down what came of enqueueing: at once if nobody wrote since st was
+// committed, which is the rule.
+func (s *Scheduler) note(ctx context.Context, st *state, outcome map[string]error) error {
+	const op = "schedule.Tick"
+	st.committed()
+	st.sent(outcome)
+	if !st.dirty() {
+		return nil
+	}
+	if done, err := s.Store.commit(ctx, op, st, st.look(0)); done || err != nil {
+		return err
+	}
+	return s.Store.update(ctx, op, st.name, func(st *state) (bool, error) {
 		st.sent(outcome)
 		return false, nil
-	}))
-	return errors.Join(failed...)
+	})
 }
 
 // sent notes what came of enqueueing. A firing that was heard of meanwhile needs no

@@ -279,6 +279,54 @@ func TestScheduleThatFailsKeepsNoOther(t *testing.T) {
 	w.wantStates("b", "10:00 started", "11:00 started")
 }
 
+// A Redis that another one has replaced may have another clock.
+func TestClockThatGoesBack(t *testing.T) {
+	w := newWorld(t, "2026-11-22T09:50:00Z")
+	w.sync(entry("x", "*/15 * * * *", overlap(schedule.Allow)))
+	w.tick("2026-11-22T10:15:00Z")
+	w.at("2026-11-22T09:55:00Z")
+	w.ok(w.Pause(t.Context(), "x"))
+	w.ok(w.Resume(t.Context(), "x"))
+	w.sync(entry("x", "*/5 * * * *", overlap(schedule.Allow)))
+	w.sync()
+	w.sync(entry("x", "*/15 * * * *", overlap(schedule.Allow)))
+	for _, at := range []string{"2026-11-22T10:00:00Z", "2026-11-22T10:15:00Z", "2026-11-22T10:30:00Z"} {
+		w.tick(at)
+	}
+	w.wantTasks("x@1795342500", "x@1795343400")
+}
+
+func TestTroubleIsLoggedOnce(t *testing.T) {
+	w := newWorld(t, "2026-11-22T09:50:00Z")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	lines := make(chan string)
+	w.role.Log = slog.New(slog.NewTextHandler(lineWriter(lines), nil))
+	w.role.Every = time.Millisecond
+	w.clock.SetError("LOADING Redis is loading the dataset in memory")
+	ended := make(chan error)
+	go func() { ended <- w.role.Run(ctx) }()
+	if line := <-lines; !strings.Contains(line, "not looked at") || !strings.Contains(line, "code=unavailable") {
+		t.Errorf("the first line is %q, want that schedules are not looked at", line)
+	}
+	w.clock.SetError("")
+	if line := <-lines; !strings.Contains(line, "looked at again") {
+		t.Errorf("the second line is %q, want that schedules are looked at again", line)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+// lineWriter gives what is written to whoever reads the channel.
+type lineWriter chan string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	w := newWorld(t, "2026-11-22T09:50:00Z")
 	w.sync(entry("x", "0 * * * *"))
@@ -340,4 +388,31 @@ func TestLimits(t *testing.T) {
 	if diff := cmp.Diff(want, f.Limits()); diff != "" {
 		t.Errorf("Limits() without budgets (-want +got):\n%s", diff)
 	}
+}
+
+// What a scheduler decided from what it read before somebody else wrote must not count.
+func TestStaleDecision(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.sync(entry("x", "@every 1m", overlap(schedule.Allow)))
+		f, err := w.RunNow(t.Context(), "x", "")
+		w.ok(err)
+		w.submit("x", f.Fire, "ses_a")
+		w.rewind("x", time.Minute)
+		// Between reading and deciding, a person pauses the schedule.
+		w.role.Active = func(ctx context.Context, _ string) (bool, error) { return false, w.Pause(ctx, "x") }
+		w.look()
+		w.wantTasks()
+		w.look()
+		w.wantTasks()
+		history, err := w.History(t.Context(), "x", 10, "")
+		w.ok(err)
+		for _, one := range history {
+			if one.Fire != f.Fire && one.State != schedule.Paused {
+				t.Errorf("firing %s is %s, want paused", one.ID(), one.State)
+			}
+		}
+		if len(history) < 2 {
+			t.Errorf("history of %d firings, want the one by hand and one of the calendar", len(history))
+		}
+	})
 }

@@ -35,8 +35,8 @@ type state struct {
 	open []Firing
 	// touched are the names of those that changed.
 	touched map[string]bool
-	// changed says that fields of the schedule did.
-	changed bool
+	// changed says that fields of the schedule did, isBack that it is there again.
+	changed, isBack bool
 }
 
 // exists says that there is such a schedule, and that it was not removed.
@@ -183,17 +183,13 @@ func (s *Store) commit(ctx context.Context, op string, st *state, look time.Time
 }
 
 func (s *state) args(look time.Time) ([]any, error) {
-	entry, err := json.Marshal(&s.entry)
+	fields, err := s.fields()
 	if err != nil {
 		return nil, err
 	}
-	fields := []any{
-		"entry", entry, "version", s.version, "cursor", s.cursor.Unix(),
-		"paused", optional(s.paused), "removed", optional(s.removed),
-	}
-	args := make([]any, 0, 8+len(fields)+4*len(s.touched))
+	args := make([]any, 0, 9+len(fields)+4*len(s.touched))
 	args = append(args, s.name, s.epoch, optional(look), kept, keptAlways,
-		s.now.Add(-keptFor).UnixMilli(), keptFor.Milliseconds(), len(fields)/2)
+		s.now.Add(-keptFor).UnixMilli(), keptFor.Milliseconds(), flag(s.isBack), len(fields)/2)
 	args = append(args, fields...)
 	for n := range s.open {
 		f := &s.open[n]
@@ -216,6 +212,32 @@ func (s *state) args(look time.Time) ([]any, error) {
 		args = append(args, entry)
 	}
 	return args, nil
+}
+
+// committed makes what was committed the state that the next change begins from.
+func (s *state) committed() {
+	s.epoch++
+	s.changed, s.isBack = false, false
+	clear(s.touched)
+}
+
+// fields are the schedule's own, when they changed.
+func (s *state) fields() ([]any, error) {
+	if !s.changed {
+		return nil, nil
+	}
+	entry, err := json.Marshal(&s.entry)
+	return []any{
+		"entry", entry, "version", s.version, "cursor", s.cursor.Unix(),
+		"paused", optional(s.paused), "removed", optional(s.removed),
+	}, err
+}
+
+func flag(is bool) string {
+	if is {
+		return "1"
+	}
+	return ""
 }
 
 // optional writes a time that may be none.

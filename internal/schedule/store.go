@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
@@ -68,7 +69,7 @@ func (s *Store) Sync(ctx context.Context, entries []Entry) ([]Change, error) {
 		changes = append(changes, change...)
 	}
 	changes = append(changes, gone...)
-	slices.SortFunc(changes, func(a, b Change) int { return compareNames(a.Name, b.Name) })
+	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
 	return changes, nil
 }
 
@@ -134,14 +135,23 @@ func (s *state) follow(e Entry) (again bool, err error) {
 		}
 	}
 	if isNew || shifts {
-		s.cursor = s.now.Truncate(time.Second)
+		s.skipAhead()
 	}
 	if isNew {
-		s.removed, s.paused = time.Time{}, time.Time{}
+		s.removed, s.paused, s.isBack = time.Time{}, time.Time{}, true
 	}
 	s.entry, s.changed = e, true
 	s.version++
 	return false, nil
+}
+
+// skipAhead makes what comes by the calendar begin now. It never goes back: what the
+// clock of another Redis has not reached yet has been written down.
+func (s *state) skipAhead() {
+	if s.now.After(s.cursor) {
+		s.cursor = s.now.Truncate(time.Second)
+	}
+	s.changed = true
 }
 
 func (s *state) remove() {

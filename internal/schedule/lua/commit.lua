@@ -1,14 +1,15 @@
 -- KEYS: those of one schedule. ARGV: name, expected epoch, ms of the next look ('' when the
 -- schedule is gone and nothing of it is open), how many firings to keep, how many whatever
--- their age, the ms before which they are old, ms to keep what is gone, number of fields,
--- then field and value ('' removes it) of each, then fire, decided ms, record, entry ('' when
--- it is over) of each firing. Answers 1, or 0 when somebody else has written since.
+-- their age, the ms before which they are old, ms to keep what is gone, '1' when it comes back,
+-- number of fields, then field and value ('' removes it) of each, then fire, decided ms,
+-- record, entry ('' when it is over) of each firing.
+-- Answers 1, or 0 when somebody else has written since.
 local INDEX, SCHEDULE, FIRINGS, ORDER, OPEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 if (redis.call('HGET', SCHEDULE, 'epoch') or '0') ~= ARGV[2] then return 0 end
 redis.call('HINCRBY', SCHEDULE, 'epoch', 1)
 
-local at = 9
-for _ = 1, tonumber(ARGV[8]) do
+local at = 10
+for _ = 1, tonumber(ARGV[9]) do
   if ARGV[at + 1] == '' then
     redis.call('HDEL', SCHEDULE, ARGV[at])
   else
@@ -42,16 +43,20 @@ local function forget(fires)
   end
 end
 
-local excess = redis.call('ZCARD', ORDER) - tonumber(ARGV[4])
-if excess > 0 then forget(redis.call('ZRANGE', ORDER, 0, excess - 1)) end
-local young = redis.call('ZCARD', ORDER) - tonumber(ARGV[5])
-if young > 0 then
-  forget(redis.call('ZRANGEBYSCORE', ORDER, '-inf', '(' .. ARGV[6], 'LIMIT', 0, math.min(young, 200)))
+if at <= #ARGV then
+  local excess = redis.call('ZCARD', ORDER) - tonumber(ARGV[4])
+  if excess > 0 then forget(redis.call('ZRANGE', ORDER, 0, excess - 1)) end
+  local beyond = redis.call('ZCARD', ORDER) - tonumber(ARGV[5])
+  if beyond > 0 then
+    forget(redis.call('ZRANGEBYSCORE', ORDER, '-inf', '(' .. ARGV[6], 'LIMIT', 0, math.min(beyond, 200)))
+  end
 end
 
 if ARGV[3] ~= '' then
   redis.call('ZADD', INDEX, ARGV[3], ARGV[1])
-  for n = 2, 5 do redis.call('PERSIST', KEYS[n]) end
+  if ARGV[8] == '1' then
+    for n = 2, 5 do redis.call('PERSIST', KEYS[n]) end
+  end
 else
   redis.call('ZREM', INDEX, ARGV[1])
   for n = 2, 5 do redis.call('PEXPIRE', KEYS[n], ARGV[7]) end
