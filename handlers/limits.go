@@ -9,6 +9,7 @@ import (
 
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
 )
 
@@ -27,6 +28,8 @@ const (
 	// stamping is how long it may wait with its claim written, while others that were
 	// late are let go first.
 	stamping = 10 * time.Second
+	// fresh is how long a stamp holds: less than what the gate leaves between two of them.
+	fresh = account.Guard / 2
 	// stock is how many items of an account may be uploaded ahead of their extend: what
 	// is staged at a provider expires.
 	stock = 64
@@ -98,7 +101,7 @@ func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
 		case gone.Wait <= 0:
 			return gone.Canary, nil
 		case time.Now().Add(gone.Wait).After(giveUp):
-			return false, fault.Uncharged(fault.Exhausted, "handlers.stamp", fmt.Errorf("its turn comes in %s", gone.Wait.Round(time.Second)))
+			return false, refusal(nil, false)
 		}
 		if sleep(ctx, gone.Wait); ctx.Err() != nil {
 			return false, fault.Uncharged(fault.Canceled, "handlers.stamp", ctx.Err())
@@ -106,18 +109,45 @@ func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
 	}
 }
 
+// leaving makes a request look at its turn once more when it is about to be written: a
+// connection may have to be opened first, or the process may have stood still. What was
+// stamped only just now need not be asked for again.
+func (h *Handlers) leaving(ctx context.Context, j *job) context.Context {
+	if j.Item.Step != session.StepExtend && j.account.Info.Uploads.By != provider.ByURL {
+		return ctx // an upload in several parts: its limits are not known so exactly
+	}
+	stamped := time.Now()
+	return provider.BeforeLeaving(ctx, func(ctx context.Context) error {
+		if time.Since(stamped) < fresh && time.Since(stamped.Round(0)) < fresh {
+			return nil
+		}
+		_, err := h.stamp(ctx, j)
+		return err
+	})
+}
+
+// errNotItsTurn is in every error of a request that the gate did not let go.
+var errNotItsTurn = errors.New("not its turn")
+
 // refusal says why the gate let nothing in.
 func refusal(closed *account.Closed, full bool) error {
+	why := "others are first"
 	switch {
 	case closed != nil && closed.Until > 0:
-		return fault.Uncharged(fault.Exhausted, "handlers.enter", fmt.Errorf("paused for %s: %s", closed.Until.Round(time.Second), closed.Why))
+		why = fmt.Sprintf("paused for %s: %s", closed.Until.Round(time.Second), closed.Why)
 	case closed != nil:
-		return fault.Uncharged(fault.Exhausted, "handlers.enter", fmt.Errorf("paused until one request has shown that it is over: %s", closed.Why))
+		why = "paused until one request has shown that it is over: " + closed.Why
 	case full:
-		return fault.Uncharged(fault.Exhausted, "handlers.enter", errors.New("the account has as many operations running as its provider allows"))
+		why = "the account has as many operations running as its provider allows"
 	}
-	return fault.Uncharged(fault.Exhausted, "handlers.enter", errors.New("others are first"))
+	return &fault.Error{Code: fault.Exhausted, Op: "handlers.enter", Charge: fault.ChargeNone, Err: turnError(why)}
 }
+
+// turnError is a reason, for people, that is errNotItsTurn.
+type turnError string
+
+func (e turnError) Error() string        { return string(e) }
+func (e turnError) Is(target error) bool { return target == errNotItsTurn }
 
 // yield puts the job's step back into its session, where it waits to be admitted. No
 // attempt is counted, and the task is over: another follows under a new id.

@@ -121,6 +121,12 @@ func (h *Handlers) close(ctx context.Context, id account.ID, endpoint string, p 
 		h.Log.WarnContext(ctx, "endpoint could not be paused", slog.String("account", id.String()), slog.String("cause", err.Error()))
 		return false
 	}
+	if p.For > 0 {
+		// Without it the next sweep asks, a little later.
+		if err := h.summonIn(ctx, id, p.For); err != nil {
+			h.Log.WarnContext(ctx, "the end of a pause could not be planned", slog.String("account", id.String()), slog.String("cause", err.Error()))
+		}
+	}
 	h.Log.WarnContext(ctx, "endpoint paused", slog.String("account", id.String()), slog.String("endpoint", endpoint),
 		slog.Duration("for", p.For), slog.String("reason", p.Why))
 	return true
@@ -155,12 +161,18 @@ func (h *Handlers) announced() []account.Known {
 }
 
 // summon asks for an admission at once.
-func (h *Handlers) summon(ctx context.Context, id account.ID) error {
+func (h *Handlers) summon(ctx context.Context, id account.ID) error { return h.summonIn(ctx, id, 0) }
+
+// summonIn asks for an admission after a while.
+func (h *Handlers) summonIn(ctx context.Context, id account.ID, delay time.Duration) error {
 	now, err := h.Store.Now(ctx)
 	if err != nil {
 		return err
 	}
-	return h.Queue.AdmissionAt(ctx, id.Provider, id.Name, now.UnixMilli())
+	if delay > 0 {
+		delay += time.Second // the queue drops parts of seconds
+	}
+	return h.Queue.AdmissionAt(ctx, id.Provider, id.Name, now.Add(delay).UnixMilli(), delay)
 }
 
 // reopen opens an endpoint again, and lets in whoever waits.

@@ -62,14 +62,14 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 		return h.unsent(ctx, j, err)
 	}
 	sending, cancel := context.WithDeadline(ctx, j.began.Add(r.timeout))
-	accepted, err := r.send(sending, callback)
+	accepted, err := r.send(h.leaving(sending, j), callback)
 	cancel()
 	h.at("sent")
 	paused := h.observe(ctx, j, canary, err)
 	switch {
 	case err == nil:
 		return h.accept(ctx, j, accepted)
-	case paused:
+	case paused || errors.Is(err, errNotItsTurn):
 		return h.yield(ctx, j, err)
 	}
 	return h.refused(ctx, j, r, err)
@@ -78,7 +78,7 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 // unsent deals with a claim under which nothing was sent, because the request's turn
 // had not come after all.
 func (h *Handlers) unsent(ctx context.Context, j *job, cause error) error {
-	if fault.CodeOf(cause) == fault.Exhausted {
+	if errors.Is(cause, errNotItsTurn) {
 		return h.yield(ctx, j, cause)
 	}
 	return h.postpone(ctx, j, cause)

@@ -15,7 +15,8 @@ type Admit struct {
 	// Seq is the number of the account's admission that this is: whatever happens
 	// before it begins asks for the same one, whatever happens later for the next.
 	Seq int64 `json:"seq,omitempty"`
-	// Slot is set instead in one that the sweep asks for, as Sweep.Slot.
+	// Slot is set instead in one that is asked for at a time: Unix milliseconds, by
+	// the clock of Redis.
 	Slot int64 `json:"slot,omitempty"`
 }
 

@@ -78,8 +78,8 @@ type setup struct {
 	poll string
 	// accounts is how many there are beside "main", the first of them "account0".
 	accounts int
-	// options are those of KIE's driver.
-	options string
+	// options are those of KIE's driver, limits what is configured to be allowed there.
+	options, limits string
 	// behind is what stands before the simulator; nil is nothing.
 	behind func(p *provider) *provider
 	// elsewhere makes the simulator look as if it ran on another machine, which
@@ -122,7 +122,7 @@ func (s *system) set(redisURL string, with setup) {
 	text := fmt.Sprintf("redis: {url: %q}\nstate_dir: state\nworker: {drain: %s}\narchive: {url: archive}\nsecurity: {allow_private_hosts: [%s]}\nproviders:\n",
 		redisURL, drain, strings.Join(slices.DeleteFunc([]string{host, with.files}, func(h string) bool { return h == "" }), ", "))
 	own := map[string]string{
-		"kie":      fmt.Sprintf(", staging_url: %s/kie-staging, options: [%s]", "http://"+host, with.options),
+		"kie":      fmt.Sprintf(", staging_url: %s/kie-staging, options: [%s], limits: {%s}", "http://"+host, with.options, with.limits),
 		"mountsea": fmt.Sprintf(", credits_url: %s/mountsea-credits", "http://"+host),
 	}
 	for _, v := range proctest.Vendors() {

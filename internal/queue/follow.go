@@ -46,18 +46,18 @@ func (q *Queue) Settle(ctx context.Context, id string, completion int) error {
 // Admission enqueues the admission of an account's waiting items with the given
 // number; see [tasks.Admit].
 func (q *Queue) Admission(ctx context.Context, provider, account string, seq int64) error {
-	return q.admit(ctx, tasks.Admit{V: tasks.Version, Provider: provider, Account: account, Seq: seq})
+	return q.admit(ctx, tasks.Admit{V: tasks.Version, Provider: provider, Account: account, Seq: seq}, 0)
 }
 
-// AdmissionAt enqueues the one admission of a slot of the sweep.
-func (q *Queue) AdmissionAt(ctx context.Context, provider, account string, slot int64) error {
-	return q.admit(ctx, tasks.Admit{V: tasks.Version, Provider: provider, Account: account, Slot: slot})
+// AdmissionAt enqueues the one admission of a slot, after a delay.
+func (q *Queue) AdmissionAt(ctx context.Context, provider, account string, slot int64, delay time.Duration) error {
+	return q.admit(ctx, tasks.Admit{V: tasks.Version, Provider: provider, Account: account, Slot: slot}, delay)
 }
 
-func (q *Queue) admit(ctx context.Context, p tasks.Admit) error {
+func (q *Queue) admit(ctx context.Context, p tasks.Admit, delay time.Duration) error {
 	task, err := tasks.SessionAdmit.New(p)
 	if err != nil {
 		return fault.New(fault.Internal, "queue.Admission", err)
 	}
-	return q.Put(ctx, task, 0)
+	return q.Put(ctx, task, delay)
 }

@@ -73,7 +73,7 @@ func Info() provider.Info {
 		},
 		// No price is published.
 		// No page states a limit. Ours keeps a bulk run from starting all of it at once.
-		Limits: provider.Limits{InFlight: 100},
+		Limits: provider.Limits{InFlight: 500},
 		Prices: provider.Prices{Extend: 10, Assumed: true},
 		Poll:   provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second},
 		// Not documented; what the relatives keep.

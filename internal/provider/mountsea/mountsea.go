@@ -60,7 +60,7 @@ func Info() provider.Info {
 		},
 		// Uploads and generations "cost credits", says MountSea, and not how many.
 		// No page states a limit. Ours keeps a bulk run from starting all of it at once.
-		Limits: provider.Limits{InFlight: 100},
+		Limits: provider.Limits{InFlight: 500},
 		Prices: provider.Prices{Upload: 2, Extend: 10, Assumed: true},
 		Poll:   provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second},
 		// Not documented; what the relatives keep.

@@ -15,6 +15,11 @@ import (
 
 // lost classifies a request that got no answer.
 func (x *exchange) lost(ctx context.Context, err error) error {
+	if x.body != nil {
+		if refused := x.body.denied(); refused != nil {
+			return refused
+		}
+	}
 	code, cause := classify(ctx, err)
 	return x.fail(code, cause)
 }

@@ -32,6 +32,7 @@ var (
 // here: of a request that takes several writes, none that is late gets its end.
 type onceBody struct {
 	fence    *fence
+	leave    func() error // asked before the first byte; nil needs none
 	replay   atomic.Bool
 	http2    atomic.Bool
 	answered atomic.Bool
@@ -41,6 +42,7 @@ type onceBody struct {
 	begun     bool // the transport has read some of it
 	withdrawn bool // we took it back; the transport gets an error
 	late      bool // it was the fence that did
+	refused   error
 }
 
 func newOnceBody(content []byte, f *fence) *onceBody {
@@ -56,7 +58,14 @@ func (b *onceBody) Read(p []byte) (int, error) {
 	if !b.withdrawn && b.content.Len() > 0 && b.fence.over() {
 		b.withdrawn, b.late = true, true
 	}
+	if !b.withdrawn && !b.begun && b.leave != nil {
+		if b.refused = b.leave(); b.refused != nil {
+			b.withdrawn = true
+		}
+	}
 	switch {
+	case b.refused != nil:
+		return 0, b.refused
 	case b.late:
 		return 0, errLate
 	case b.withdrawn:
@@ -94,6 +103,13 @@ func (b *onceBody) stopped() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.late
+}
+
+// denied is why the request was refused leave; nil when it was not.
+func (b *onceBody) denied() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused
 }
 
 // trace watches for what weakens the second proof. HTTP/2 is known by its pseudo

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
 )
 
 // DefaultUserAgent is sent where Options names none. The hosts of one provider
@@ -174,6 +175,7 @@ func (x *exchange) request(ctx context.Context, method, path string, in any) (*h
 		return nil, fault.Uncharged(fault.Invalid, x.op, fmt.Errorf("the request cannot be written as JSON: %w", err))
 	}
 	x.body = newOnceBody(x.sent, newFence(ctx, x.client.now))
+	x.body.leave = func() error { return provider.Leave(ctx) }
 	req.Header.Set("Content-Type", "application/json")
 	req.Body, req.ContentLength, req.GetBody = x.body, int64(len(x.sent)), x.body.again
 	return req.WithContext(httptrace.WithClientTrace(ctx, x.body.trace())), nil
