@@ -335,6 +335,21 @@ func TestPauseKeepsWhatHasGone(t *testing.T) {
 	}
 }
 
+// The turns of before a pause are nobody's after it.
+func TestPauseGivesTurnsUp(t *testing.T) {
+	c := newClock(t)
+	c.enter(tight, "a", "b", "c")
+	c.close(account.Pause{For: 4 * time.Second})
+	c.pass(4 * time.Second)
+	same(t, "Enter of the canary", c.enter(tight, "d"), account.Entered{Turns: []time.Duration{0}})
+	if _, err := c.Reopen(t.Context(), main, "extend"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "Go of one that heard of nothing", c.start(tight, "c"), account.Gone{})
+	same(t, "Go of the canary", c.start(tight, "d"), account.Gone{})
+	same(t, "Go of another", c.start(tight, "a"), account.Gone{Wait: 10250 * time.Millisecond})
+}
+
 func TestPauseGrows(t *testing.T) {
 	c := newClock(t)
 	closedFor := func(want time.Duration) {

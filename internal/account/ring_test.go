@@ -133,6 +133,26 @@ func TestJoiningAndVirtualTime(t *testing.T) {
 	}
 }
 
+// Who joins while all others are out begins where they are.
+func TestJoiningWhileOthersAreOut(t *testing.T) {
+	c := newClock(t)
+	served, endless := map[string]int{}, map[string]int{"ses_a": 1e9, "ses_b": 1e9}
+	c.join(account.KindExtend, "ses_a", 1)
+	for range 10 {
+		c.serve(account.Limits{}, account.Picking{Most: 10}, served, endless)
+	}
+	picked, _ := c.pick(account.KindExtend, account.Limits{}, account.Picking{Most: 1})
+	c.join(account.KindExtend, "ses_b", 1)
+	c.giveBack(account.KindExtend, picked, 1, true)
+	served = map[string]int{"ses_a": 1}
+	for range 9 {
+		c.serve(account.Limits{}, account.Picking{Most: 1}, served, endless)
+	}
+	if served["ses_a"] != 5 || served["ses_b"] != 5 {
+		t.Errorf("of ten items a got %d and b %d, want 5 each", served["ses_a"], served["ses_b"])
+	}
+}
+
 func TestRing(t *testing.T) {
 	onBoth(t, func(t *testing.T, g *account.Gate) {
 		ctx := t.Context()
@@ -220,6 +240,45 @@ func TestNothingServedLetsOthersGo(t *testing.T) {
 		}
 		c.giveBack(account.KindExtend, picked, 0, true)
 	}
+}
+
+// What has ended leaves one number.
+func TestNothingIsLeft(t *testing.T) {
+	c := newClock(t)
+	served, wanted := map[string]int{}, map[string]int{"ses_a": 1e9}
+	c.join(account.KindExtend, "ses_a", 1)
+	for _, session := range entries("ses_b", 40) {
+		wanted[session] = 2
+		c.join(account.KindExtend, session, 1)
+		for served[session] < 2 {
+			c.serve(account.Limits{}, account.Picking{Most: 1}, served, wanted)
+		}
+	}
+	past, err := c.mini.ZMembers("segue:account:{kie/main}:past:extend")
+	if err != nil || len(past) > 2 {
+		t.Errorf("%d sessions that left long ago are remembered, %v, want the latest at most", len(past), err)
+	}
+	picked, _ := c.pick(account.KindExtend, account.Limits{}, account.Picking{})
+	picked.Weight = 5 // it was raised meanwhile
+	for _, more := range []bool{true, false} {
+		c.giveBack(account.KindExtend, picked, 1, more)
+		c.pick(account.KindExtend, account.Limits{}, account.Picking{})
+		c.giveBack(account.KindExtend, picked, 1, more)
+	}
+	c.enter(tight, "a", "b")
+	c.start(tight, "a")
+	c.leave("a")
+	c.leave("b")
+	if left := c.leave("b"); left.Waiting {
+		t.Errorf("Leave() = %+v, want nobody waiting", left)
+	}
+	c.mini.FastForward(time.Minute)
+	same(t, "keys", c.mini.Keys(), []string{"segue:account:{kie/main}"})
+	fields, err := c.mini.HKeys("segue:account:{kie/main}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "fields", fields, []string{"sent:extend"})
 }
 
 func TestRoom(t *testing.T) {

@@ -48,7 +48,7 @@ local all = tonumber(redis.call('HGET', META, 'weight:' .. r.kind))
 local share = math.floor(room * m.weight / all)
 local lead = first[4] and math.floor((score(first[4]) - score(first[2])) * m.weight / scale) + 1 or room
 local allowed = math.min(room, math.max(share, lead))
-advance(r, m.pass)
+redis.call('HSET', META, 'virtual:' .. r.kind, number(math.max(virtual(r), m.pass)))
 redis.call('ZREM', r.sessions, session)
 redis.call('ZADD', r.out, number(t + tonumber(ARGV[9])), session)
 return {'ok', session, allowed, m.weight}

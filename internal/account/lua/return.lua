@@ -14,11 +14,6 @@ if ARGV[5] == '1' or m.again then
   return 1
 end
 redis.call('HDEL', r.of, session)
+redis.call('ZADD', r.past, number(pass), session)
 weigh(r, -weight)
-if redis.call('HEXISTS', META, 'weight:' .. r.kind) == 0 then
-  advance(r, pass)
-  redis.call('DEL', r.past)
-elseif pass > virtual(r) then
-  redis.call('ZADD', r.past, number(pass), session)
-end
 return 1

@@ -9,9 +9,13 @@ local function ring(kind)
   return {kind = kind, sessions = key('ring', kind), out = key('out', kind), of = key('of', kind), past = key('past', kind)}
 end
 
--- weigh changes the sum of the weights of all who wait or are out; none has no field.
+-- weigh changes the sum of the weights of all who wait or are out. When nobody does, time begins
+-- anew: there is nobody to be ahead of.
 local function weigh(r, by)
-  if redis.call('HINCRBY', META, 'weight:' .. r.kind, by) == 0 then redis.call('HDEL', META, 'weight:' .. r.kind) end
+  if redis.call('HINCRBY', META, 'weight:' .. r.kind, by) == 0 then
+    redis.call('HDEL', META, 'weight:' .. r.kind, 'virtual:' .. r.kind)
+    redis.call('DEL', r.past)
+  end
 end
 
 -- member is a session of a ring: its weight, its pass, whether it joined again while it was out.
@@ -36,11 +40,7 @@ local function queue(r, session, m)
   enroll(r, session, m)
 end
 
--- virtual is the ring's time: the pass of whoever was picked last. It never goes back.
+-- virtual is the ring's time: the pass of whoever was picked last.
 local function virtual(r)
   return tonumber(redis.call('HGET', META, 'virtual:' .. r.kind) or 0)
-end
-
-local function advance(r, pass)
-  if pass > virtual(r) then redis.call('HSET', META, 'virtual:' .. r.kind, number(pass)) end
 end
