@@ -17,9 +17,11 @@ import (
 //
 //	segue:result:<key>  string  JSON of an Entry; Request.Key
 //	segue:clip:<key>    string  JSON of a ClipEntry; ClipKey
+//	segue:content:<key> string  JSON of a Content; digest of an object's address and state
 const (
-	prefixResult = "segue:result:"
-	prefixClip   = "segue:clip:"
+	prefixResult  = "segue:result:"
+	prefixClip    = "segue:clip:"
+	prefixContent = "segue:content:"
 )
 
 // Entry is a result that was paid for. Fields are only ever added.
@@ -64,6 +66,15 @@ func (e *ClipEntry) Usable(at time.Time) bool {
 	return e.Clip.Expires.IsZero() || at.Before(e.Clip.Expires)
 }
 
+// Content is what was found out about an object by reading all of it. Fields are
+// only ever added.
+type Content struct {
+	SHA256  string  `json:"sha256"`
+	Format  string  `json:"format"`
+	Size    int64   `json:"size"`
+	Seconds float64 `json:"seconds"`
+}
+
 // Index remembers what was paid for. It is safe for concurrent use, by any number
 // of processes. Its errors are faults: invalid for keys that are none, malformed for
 // entries that cannot be read (which are never taken for missing: that would be paid
@@ -104,6 +115,32 @@ func (x *Index) Get(ctx context.Context, keys ...string) (map[string]Entry, erro
 func (x *Index) Clips(ctx context.Context, keys ...string) (map[string]ClipEntry, error) {
 	return get[ClipEntry](ctx, x.rdb, "bulk.Index.Clips", prefixClip, keys)
 }
+
+// Learn remembers what an object holds in the state that an ETag stands for, so that
+// it need not be read again to be recognised. An object without an ETag has no state
+// that could be named: nothing is remembered of it.
+func (x *Index) Learn(ctx context.Context, address, etag string, c Content) error {
+	if etag == "" {
+		return nil
+	}
+	return x.put(ctx, "bulk.Index.Learn", prefixContent, contentKey(address, etag), c, time.Time{})
+}
+
+// Recall is what Learn was told of an object in this state; ok is false when it was
+// told nothing.
+func (x *Index) Recall(ctx context.Context, address, etag string) (c Content, ok bool, err error) {
+	if etag == "" {
+		return Content{}, false, nil
+	}
+	key := contentKey(address, etag)
+	found, err := get[Content](ctx, x.rdb, "bulk.Index.Recall", prefixContent, []string{key})
+	c, ok = found[key]
+	return c, ok, err
+}
+
+// contentKey is a digest: an address may be longer than a key should be, and is
+// nobody's business.
+func contentKey(address, etag string) string { return digest([]byte(address + "\x00" + etag)) }
 
 // Forget drops the result and the clip of these keys, of which either may be empty.
 // What was paid for under them is paid for again.

@@ -97,6 +97,29 @@ func TestIndexThatForgets(t *testing.T) {
 	}
 }
 
+func TestContents(t *testing.T) {
+	rdb, mini := redistest.Mini(t)
+	x := bulk.NewIndex(rdb, 0)
+	ctx := t.Context()
+	want := bulk.Content{SHA256: song, Format: "mp3", Size: 7, Seconds: 1.5}
+	must(t, x.Learn(ctx, "s3://b/a.mp3", "1", want))
+	must(t, x.Learn(ctx, "s3://b/b.mp3", "", want))
+	for _, c := range []struct {
+		address, etag string
+		known         bool
+	}{{"s3://b/a.mp3", "1", true}, {"s3://b/a.mp3", "2", false}, {"s3://b/a.mp", "31", false}, {"s3://b/b.mp3", "", false}} {
+		got, known, err := x.Recall(ctx, c.address, c.etag)
+		if err != nil || known != c.known || known && got != want {
+			t.Errorf("Recall(%s, %s) = %+v, %t, %v; want %t", c.address, c.etag, got, known, err, c.known)
+		}
+	}
+	for _, name := range mini.Keys() {
+		if strings.Contains(name, "s3://") {
+			t.Errorf("the key %s tells an address", name)
+		}
+	}
+}
+
 func TestIndexFailures(t *testing.T) {
 	rdb, mini := redistest.Mini(t)
 	x := bulk.NewIndex(rdb, 0)

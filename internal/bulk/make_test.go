@@ -335,3 +335,17 @@ func TestMakeStops(t *testing.T) {
 		t.Errorf("a context that ends: %v, want canceled", err)
 	}
 }
+
+// What is bound to an account is another result at another one.
+func TestBound(t *testing.T) {
+	for _, bound := range []bool{true, false} {
+		settings := planned()
+		settings.Job = func(in source.Inspected) bulk.Job {
+			return bulk.Job{Provider: "kie", Account: in.Source[:1], Bound: bound}
+		}
+		p := plan(t, settings, good("a.mp3", "a"), good("b.mp3", "a"))
+		if want := map[bool]int{true: 0, false: 1}[bound]; p.Inputs.Duplicates != want {
+			t.Errorf("bound %t: %d duplicates at two accounts, want %d", bound, p.Inputs.Duplicates, want)
+		}
+	}
+}

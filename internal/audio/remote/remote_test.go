@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segue-audio/segue/internal/audio"
 	"github.com/segue-audio/segue/internal/audio/remote"
 	"github.com/segue-audio/segue/internal/audio/samples"
 	"github.com/segue-audio/segue/internal/egress"
@@ -166,5 +167,19 @@ func TestPrivateHostsAreRefused(t *testing.T) {
 	}
 	if _, err := remote.Probe(t.Context(), client, "http://[::bad"); fault.CodeOf(err) != fault.Invalid {
 		t.Errorf("Probe of a malformed URL: %v, want invalid", err)
+	}
+}
+
+// MP3 whose frames are counted takes every block, and they fit together.
+func TestProbeOfManyBlocks(t *testing.T) {
+	song := bytes.Repeat(samples.Files()[0].Data, 20)
+	want, err := audio.Probe(bytes.NewReader(song))
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, client, sent := serve(t, song, true)
+	got, err := remote.Probe(t.Context(), client, url)
+	if err != nil || got.Duration != want.Duration || got.Size != want.Size || sent.Load() < 512<<10 {
+		t.Errorf("%+v, %v after %d bytes; want %v and %d bytes over several blocks", got, err, sent.Load(), want.Duration, want.Size)
 	}
 }

@@ -1,13 +1,16 @@
 package source_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/csv"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -187,4 +190,59 @@ func TestStdinTakesTables(t *testing.T) {
 	if diff := cmp.Diff(want, findings); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
+}
+
+// What encoding/csv writes is read as it was, but for the ends of its lines.
+func FuzzTable(f *testing.F) {
+	for _, title := range []string{"", " x", `"`, `a "b" c`, "a,b;c\td", "a\nb\r\nc\rd", "#x", "sep=;", "é\u2028", "\ufeff"} {
+		f.Add(title, "V5")
+	}
+	f.Fuzz(func(t *testing.T, title, model string) {
+		if strings.ContainsRune(title+model, 0) || !utf8.ValidString(title) || !utf8.ValidString(model) || len(title)+len(model) > 1<<16 {
+			t.Skip("is refused")
+		}
+		var text strings.Builder
+		w := csv.NewWriter(&text)
+		check(t, w.WriteAll([][]string{{"title", "source", "model"}, {title, "https://h/a.mp3", model}, {"", "https://h/b.mp3", ""}}))
+		var got []source.Input
+		for in, finding := range source.All(t.Context(), []string{"-"}, source.Options{Stdin: strings.NewReader(text.String())}) {
+			if finding != nil {
+				t.Fatalf("%q: %v", text.String(), finding)
+			}
+			got = append(got, in)
+		}
+		ends := strings.NewReplacer("\r\n", "\n", "\r", "\n")
+		want := []source.Overrides{{}, {}}
+		if title != "" {
+			want[0].Title = new(ends.Replace(title))
+		}
+		if model != "" {
+			want[0].Model = new(ends.Replace(model))
+		}
+		if len(got) != 2 || cmp.Diff(want, []source.Overrides{got[0].Overrides, got[1].Overrides}) != "" {
+			t.Errorf("%q: %+v, want the title %q and the model %q", text.String(), got, title, model)
+		}
+	})
+}
+
+// Whatever a table is, each of its rows is an input or a finding, and reading ends.
+func FuzzManifest(f *testing.F) {
+	f.Add([]byte("source,title\na.mp3,\"x\n\"\"\nb.mp3,y\n"), "")
+	f.Add([]byte("\xff\xfes\x00o\x00"), "latin-1")
+	f.Add([]byte("{\"source\":\"a\"}\r[\r\n"), "")
+	f.Add([]byte("sep=;\n#\n\nsource;\"\n\r\"\n"), "windows-1252")
+	f.Fuzz(func(t *testing.T, data []byte, encoding string) {
+		if bytes.ContainsAny(data, `/\`) || bytes.Contains(data, []byte("..")) {
+			t.Skip("leads out of the test's directory")
+		}
+		if len(titlesAndFindings(t, data, encoding)) == 0 {
+			t.Errorf("%q is neither inputs nor findings", data)
+		}
+	})
+}
+
+func titlesAndFindings(t *testing.T, data []byte, encoding string) []string {
+	t.Helper()
+	titles, findings := titlesOf(t, source.Options{Dir: t.TempDir(), Stdin: strings.NewReader(string(data)), Encoding: encoding}, "-")
+	return append(titles, findings...)
 }
