@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/session"
@@ -22,15 +23,20 @@ func (a *app) accountsCommand() *cobra.Command {
 	var offline bool
 	cmd := &cobra.Command{
 		Use:   "accounts",
-		Short: "Show every account: balance, what was spent, what budgets allow, and whether it ran dry",
-		Long: `Shows every account that is configured, or that something was spent with. Balances are
-asked for, which is free; with --offline they are what was last known.`,
-		Args: nothing,
+		Short: "Show every account: balance, what was spent, budgets, limits, pauses; drain and remove accounts",
+		Long: `Shows every account that is configured, or that something was spent with: its money, and
+below what it may do at once. running is how many of its operations run, of how many that
+may; stock, how many files are uploaded ahead of their extend; upload and extend, how many
+requests went in the window of its rate; waiting, how many sessions wait for their turn.
+Balances are asked for, which is free; with --offline they are what was last known.`,
+		Args: subcommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.accounts(ctx, sys, offline) })
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask for balances")
+	cmd.SuggestionsMinimumDistance = suggestWithin
+	cmd.AddCommand(a.drainCommand(), a.undrainCommand(), a.removeCommand())
 	return cmd
 }
 
@@ -148,6 +154,7 @@ type accountView struct {
 	// account is dry, they wait for credits.
 	QueuedItems  int `json:"queuedItems"`
 	OpenSessions int `json:"openSessions"`
+	limitsView
 
 	cheapest float64
 }
@@ -163,8 +170,15 @@ func (a *app) accounts(ctx context.Context, sys *system, offline bool) error {
 	if err != nil {
 		return err
 	}
+	known, err := sys.gate.Known(ctx, "")
+	if err != nil {
+		return err
+	}
 	for n, h := range holdings {
 		if views[n], err = sys.account(ctx, h, slices.Contains(dry, h.Account)); err != nil {
+			return err
+		}
+		if views[n].limitsView, err = sys.limits(ctx, account.ID(h.Account), known); err != nil {
 			return err
 		}
 		byName[h.Account] = &views[n]
@@ -312,6 +326,7 @@ func (a *app) printAccounts(views []accountView) {
 		})
 	}
 	t.Render()
+	a.printLimits(views)
 	for _, v := range views {
 		if v.Balance == nil && v.BalanceError != "" {
 			fmt.Fprintf(a.stdout, "the balance of %s/%s is not known: %s\n", v.Provider, v.Account, v.BalanceError)

@@ -213,7 +213,7 @@ held, 130 interrupted.`,
 	root.AddCommand(
 		a.demoCommand(), a.runCommand(), a.submitCommand(),
 		a.statusCommand(), a.sessionsCommand(), a.itemsCommand(), a.resultsCommand(),
-		a.cancelCommand(), a.retryCommand(), a.resolveCommand(),
+		a.cancelCommand(), a.retryCommand(), a.resolveCommand(), a.priorityCommand(),
 		a.accountsCommand(), a.ledgerCommand(), a.rebuildCommand(),
 		a.workerCommand(), a.serveCommand(), a.upCommand(), a.simCommand(),
 		a.certifyCommand(),

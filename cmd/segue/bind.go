@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/account"
@@ -41,15 +43,55 @@ func (s *system) known(p config.Provider, acc config.Account) account.Known {
 }
 
 // bind gives a session that names no account the one that it had, if it was submitted
-// before, or one of those that could do most for it.
+// before, or one of those that could do most for it. An account that is being drained
+// takes none that is new.
 func (s *system) bind(ctx context.Context, asked *enqueue.Session) error {
-	if asked.Account != "" {
-		return nil
-	}
-	if err := s.gate.Announce(ctx, s.announced()); err != nil {
+	if before, err := s.submittedBefore(ctx, asked); before || err != nil {
 		return err
 	}
-	name, err := s.client.Choose(ctx, asked.Provider, asked.Key)
-	asked.Account = name
-	return err
+	if asked.Account == "" {
+		if err := s.gate.Announce(ctx, s.announced()); err != nil {
+			return err
+		}
+		name, err := s.client.Choose(ctx, asked.Provider, asked.Key)
+		if err != nil {
+			return err
+		}
+		asked.Account = name
+	}
+	return s.refuseDraining(ctx, asked)
+}
+
+// submittedBefore finds the session that the same command has made already, and asks for
+// it. An account may have been named then and not now, or now and not then: it is the
+// same command as long as the session is bound to an account that this one may have.
+func (s *system) submittedBefore(ctx context.Context, asked *enqueue.Session) (bool, error) {
+	if asked.Key == "" {
+		return false, nil // it is to be paid anew
+	}
+	named, err := keyOf(asked, asked.Account)
+	if err != nil {
+		return false, err
+	}
+	// Where the command named none, the only account there is was filled in.
+	free := asked.Account == "" || named != asked.Key
+	names := []string{"", asked.Account}
+	if p, err := s.config().Provider(asked.Provider); err == nil && free {
+		names = append(names, slices.Sorted(maps.Keys(p.Accounts))...)
+	}
+	for _, name := range names {
+		key, err := keyOf(asked, name)
+		if err != nil {
+			return false, err
+		}
+		bound, err := s.store.Bound(ctx, key)
+		if err != nil {
+			return false, err
+		}
+		if bound != "" && (free || bound == asked.Account) {
+			asked.Key, asked.Account = key, bound
+			return true, nil
+		}
+	}
+	return false, nil
 }

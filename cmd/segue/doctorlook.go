@@ -135,7 +135,8 @@ func (e *examination) state(ctx context.Context) ([]doctor.Finding, error) {
 	}
 	e.books = ledger.New(rdb)
 	work := doctor.Work{Client: rdb, Passing: e.cfg.Redis.URL.IsZero(), Rebuild: e.rebuild}
-	return append(findings, work.Examine(ctx)...), nil
+	findings = append(findings, work.Examine(ctx)...)
+	return append(findings, e.turns(ctx, rdb)...), nil
 }
 
 // startEmbedded starts the embedded Redis where it has something to show, or goes

@@ -32,7 +32,7 @@ import (
 type submission struct {
 	provider, account, name string
 	out, archive            string
-	onUnknown               string
+	onUnknown, priority     string
 	budget                  *float64
 	credits                 float64
 	extend                  bool
@@ -52,6 +52,7 @@ func (s *submission) bind(f *pflag.FlagSet) {
 	f.StringVar(&s.out, "out", "", "directory for the results")
 	f.StringVar(&s.archive, "archive", "", "archive URL for the results, instead of --out")
 	f.StringVar(&s.onUnknown, "on-unknown", session.Hold, "what to do when a paid request got no answer: hold, or resubmit (may pay twice)")
+	f.StringVar(&s.priority, "priority", "", "share of the account while other sessions of it wait: low, normal or high (default: normal, or as it was)")
 	f.Float64Var(&s.credits, "budget", 0, "the most credits that this session may spend (default: no limit of its own)")
 	f.BoolVar(&s.again, "again", false, "submit anew, and pay anew, what was submitted before")
 	f.BoolVar(&s.extend, "extend", false, "have every file extended; without it the files are only uploaded")
@@ -104,6 +105,9 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 	if s.onUnknown != session.Hold && s.onUnknown != session.Resubmit {
 		all = append(all, wrong("--on-unknown", fmt.Sprintf("it is hold or resubmit, not %q", s.onUnknown)))
 	}
+	if f.Changed("priority") && !isPriority(s.priority) {
+		all = append(all, wrong("--priority", fmt.Sprintf("it is low, normal or high, not %q", s.priority)))
+	}
 	if !(s.credits >= 0 && s.credits <= 1e9) {
 		all = append(all, wrong("--budget", fmt.Sprintf("it is 0 to 1e9 credits, not %g", s.credits)))
 	}
@@ -130,7 +134,7 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, a
 	findings := append(append(sub.wrong, wrong...), found...)
 	s := &enqueue.Session{
 		Provider: t.provider.Name, Account: t.account, Name: sub.name,
-		OnUnknown: sub.onUnknown, Archive: sub.archive, Budget: sub.budget,
+		OnUnknown: sub.onUnknown, Archive: sub.archive, Budget: sub.budget, Priority: sub.priority,
 	}
 	if sub.extend {
 		s.Extend = &sub.params
@@ -150,7 +154,7 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, a
 		return nil, t.provider, usage("no audio files in %s", strings.Join(args, ", "))
 	}
 	if !sub.again {
-		s.Key, err = keyOf(s)
+		s.Key, err = keyOf(s, sub.account)
 	}
 	return s, t.provider, err
 }
@@ -321,12 +325,13 @@ func set[T any](to, from *T) {
 }
 
 // keyOf makes the same command the same session: it identifies the provider, the
-// account, what is asked for, and the files by their contents. Where results go and
-// what happens to held items are no part of it: they are no reason to pay again.
-func keyOf(s *enqueue.Session) (string, error) {
+// account that was asked for, what is asked for, and the files by their contents. Where
+// results go and what happens to held items are no part of it: they are no reason to pay
+// again. Nor is the account that a session was given which asked for none.
+func keyOf(s *enqueue.Session, account string) (string, error) {
 	sum := sha256.New()
 	enc := json.NewEncoder(sum)
-	err := enc.Encode([]any{s.Provider, s.Account, s.Name, s.Extend})
+	err := enc.Encode([]any{s.Provider, account, s.Name, s.Extend})
 	for n := range s.Items {
 		item := &s.Items[n]
 		err = errors.Join(err, enc.Encode([]any{item.Source, item.Known.SHA256, item.Extend, item.UploadOnly}))

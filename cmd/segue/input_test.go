@@ -31,7 +31,7 @@ func keyFor(t *testing.T, change func(*enqueue.Session)) string {
 	t.Helper()
 	s := album()
 	change(s)
-	key, err := keyOf(s)
+	key, err := keyOf(s, s.Account)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,11 @@ const maxRows = 200
 // printStatus shows a session to a person: a table, then the audioIds.
 func (a *app) printStatus(s *enqueue.Status) {
 	a.printSummary(s)
+	a.printDetails(s)
+}
+
+// printDetails shows the items of a session.
+func (a *app) printDetails(s *enqueue.Status) {
 	fmt.Fprintln(a.stdout)
 	a.printItems(s)
 	if len(s.AudioIDs) > 0 && len(s.AudioIDs) <= 2*maxRows {

@@ -139,7 +139,7 @@ func (s *system) adopt(ctx context.Context, before, next *config.Config) {
 	s.mu.Unlock()
 	changed := before.Changes(next)
 	s.log.InfoContext(ctx, "configuration read again", slog.String("changed", strings.Join(changed, ", ")))
-	if late := slices.DeleteFunc(s.cfg.Changes(next), func(key string) bool { return !isFixed(key) }); len(late) > 0 {
+	if late := s.late(next); len(late) > 0 && !slices.Equal(late, s.late(before)) {
 		s.log.WarnContext(ctx, "the configuration has changes that take a restart", slog.String("keys", strings.Join(late, ", ")))
 	}
 	for _, warning := range next.Warnings {
@@ -147,6 +147,11 @@ func (s *system) adopt(ctx context.Context, before, next *config.Config) {
 			s.log.WarnContext(ctx, "configuration", slog.String("warning", warning.Error()))
 		}
 	}
+}
+
+// late are the keys of a configuration that wait for a restart.
+func (s *system) late(c *config.Config) []string {
+	return slices.DeleteFunc(s.cfg.Changes(c), func(key string) bool { return !isFixed(key) })
 }
 
 func isFixed(key string) bool {

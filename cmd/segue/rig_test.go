@@ -71,6 +71,10 @@ providers:
     evidence: {horizon: 200ms}
     accounts:
       main: {api_key_env: STUDIO_KEY}
+  gallery:
+    driver: sim
+    base_url: http://%[1]s/mountsea
+    accounts:
       other: {api_key_env: WRONG_KEY}
   real:
     driver: mountsea

@@ -34,6 +34,9 @@ type screen struct {
 	// wanting is why files wait for credits; explained says that it was said.
 	wanting   string
 	explained bool
+	// asked is when it was asked last what files wait for, waitsFor what it was.
+	asked    time.Time
+	waitsFor string
 	// dir is what all the files' names begin with, and bars leave out.
 	dir string
 }
@@ -165,12 +168,26 @@ func (s *screen) show(ctx context.Context, sys *system, current *session.Session
 		return err
 	}
 	waiting, steps := unpaidOf(items)
-	if s.explained, err = s.credits(ctx, sys, current, waiting, steps); err != nil {
+	if err := s.explain(ctx, sys, current, waiting, steps); err != nil {
 		return err
 	}
 	s.showItems(items)
 	s.showTotal(current)
 	return nil
+}
+
+// explain says for all files together what those that were refused wait for.
+func (s *screen) explain(ctx context.Context, sys *system, current *session.Session, waiting int, steps map[session.StepName]bool) error {
+	poor, err := s.credits(ctx, sys, current, waiting, steps)
+	if err != nil {
+		return err
+	}
+	turns := false
+	if !poor {
+		turns, err = s.turns(ctx, sys, current, waiting > 0)
+	}
+	s.explained = poor || turns
+	return err
 }
 
 func (s *screen) showItems(items []*session.Item) {
@@ -250,9 +267,9 @@ func (s *screen) sample(ctx context.Context, sys *system, current *session.Sessi
 	}
 	waiting, steps := unpaidOf(troubled)
 	if waiting > 0 { // then all do that wait their turn
-		waiting = current.Counts["upload.queued"] + current.Counts["extend.queued"]
+		waiting = queuedOf(current)
 	}
-	if s.explained, err = s.credits(ctx, sys, current, waiting, steps); err != nil {
+	if err := s.explain(ctx, sys, current, waiting, steps); err != nil {
 		return err
 	}
 	for _, it := range troubled {
@@ -311,7 +328,7 @@ func (s *screen) showItem(it *session.Item) {
 	switch why := trouble(it); {
 	case why == "":
 	case s.explained && unpaid(it):
-		s.labels.Store(it.Index, string(it.Step)+": waiting for credits")
+		s.labels.Store(it.Index, string(it.Step)+": waiting "+map[bool]string{true: "for credits", false: "its turn"}[s.wanting != ""])
 	default:
 		s.labels.Store(it.Index, string(it.Step)+": will try again")
 		s.once(why)

@@ -47,7 +47,7 @@ func (a *app) statusCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "status SESSION",
-		Short: "Show where a session is",
+		Short: "Show where a session is, and what it waits for",
 		Args:  one(aSession),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.status(ctx, sys, args[0], watch, timeout) })
@@ -80,10 +80,20 @@ func (a *app) status(ctx context.Context, sys *system, id string, watch bool, ti
 	if watch {
 		return a.results(status, needed)
 	}
-	if a.json {
-		return a.printJSON(status)
+	current, err := sys.store.Session(ctx, id)
+	if err != nil {
+		return unknownSession(err, id)
 	}
-	a.printStatus(status)
+	found, err := sys.turnsOf(ctx, current)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(statusView{status, found.priority, found.waits, found.draining})
+	}
+	a.printSummary(status)
+	a.printTurns(found, status.Provider+"/"+status.Account)
+	a.printDetails(status)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/session"
@@ -109,7 +110,7 @@ func unpaidOf(items []*session.Item) (waiting int, steps map[session.StepName]bo
 // or a balance has risen. balance is what the provider said just now, if it did.
 func (s *system) resume(ctx context.Context, id string, balance float64, known bool) error {
 	current, err := s.store.Session(ctx, id)
-	if err != nil || current.Counts["upload.queued"]+current.Counts["extend.queued"] == 0 {
+	if err != nil || queuedOf(current) == 0 {
 		return err
 	}
 	if known {
@@ -118,7 +119,7 @@ func (s *system) resume(ctx context.Context, id string, balance float64, known b
 			return err
 		}
 	}
-	parked := make([]tasks.Task, 0, current.Counts["upload.queued"]+current.Counts["extend.queued"])
+	parked := make([]tasks.Task, 0, queuedOf(current))
 	steps := map[session.StepName]bool{}
 	err = s.store.Each(ctx, id, 0, 0, func(it *session.Item) error {
 		task, ok, err := session.Next(it)
@@ -134,7 +135,22 @@ func (s *system) resume(ctx context.Context, id string, balance float64, known b
 	if why, err := s.shortage(ctx, current, steps); err != nil || why.what != "" {
 		return err // they would only wait anew
 	}
-	return s.wake(parked)
+	return errors.Join(s.wake(parked), s.readmit(ctx, account.ID{Provider: current.Provider, Name: current.Account}))
+}
+
+// readmit ends the pause of an account that had no credits, and lets those be admitted
+// that wait in their sessions.
+func (s *system) readmit(ctx context.Context, id account.ID) error {
+	for _, step := range session.Backlogged() {
+		if _, err := s.gate.Expire(ctx, id, string(step), dryPause); err != nil {
+			return err
+		}
+	}
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return s.queue.AdmissionAt(ctx, id.Provider, id.Name, now.UnixMilli(), 0)
 }
 
 // wake runs sleeping tasks now.

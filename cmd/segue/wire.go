@@ -83,7 +83,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, co
 	s := &system{
 		app: a, cfg: cfg, log: log,
 		archives: map[string]archive.Archive{}, sims: map[string]surface{}, reach: cfg.Server.PublicURL,
-		calls: &http.Client{Transport: rest.Transport()},
+		calls:  &http.Client{Transport: rest.Transport()},
 		upload: bandwidth.New(int64(cfg.Worker.Bandwidth.Upload)), fetch: bandwidth.New(int64(cfg.Worker.Bandwidth.Fetch)),
 	}
 	redis.SetLogger(redisLog{log})
