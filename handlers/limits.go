@@ -90,6 +90,7 @@ func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
 	}
 	id, endpoint, entry := idOf(&j.Session), string(j.Item.Step), slotOf(&j.Item)
 	for giveUp := time.Now().Add(stamping); ; {
+		asked := time.Now()
 		gone, err := h.Gate.Go(ctx, id, endpoint, limitsOf(j.account), entry)
 		switch {
 		case err != nil:
@@ -98,8 +99,10 @@ func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
 			return false, refusal(gone.Closed, false)
 		case gone.Missing:
 			return false, refusal(nil, true)
-		case gone.Wait <= 0:
+		case gone.Wait <= 0 && stillFresh(asked):
 			return gone.Canary, nil
+		case gone.Wait <= 0 && time.Now().Before(giveUp):
+			continue // this process stood still, or Redis answered late
 		case time.Now().Add(gone.Wait).After(giveUp):
 			return false, refusal(nil, false)
 		}
@@ -118,12 +121,17 @@ func (h *Handlers) leaving(ctx context.Context, j *job) context.Context {
 	}
 	stamped := time.Now()
 	return provider.BeforeLeaving(ctx, func(ctx context.Context) error {
-		if time.Since(stamped) < fresh && time.Since(stamped.Round(0)) < fresh {
+		if stillFresh(stamped) {
 			return nil
 		}
 		_, err := h.stamp(ctx, j)
 		return err
 	})
+}
+
+// stillFresh says that a stamp of that time holds, by both of this machine's clocks.
+func stillFresh(stamped time.Time) bool {
+	return time.Since(stamped) < fresh && time.Now().Round(0).Sub(stamped.Round(0)) < fresh
 }
 
 // errNotItsTurn is in every error of a request that the gate did not let go.

@@ -359,6 +359,9 @@ func (s *system) apply(ctx context.Context, ref session.Ref, act decision) (*ses
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
 		return nil, fault.New(fault.NotFound, "segue."+act.verb, fmt.Errorf("there is no item %s", session.ItemID(ref.Session, ref.Index)))
+	case fault.CodeOf(err) == fault.Conflict:
+		// It may have been decided so before, by a command that did not come to its end.
+		return nil, errors.Join(err, s.store.Owe(ctx, ref.Session))
 	case err != nil:
 		return nil, err
 	}

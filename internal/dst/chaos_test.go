@@ -25,6 +25,9 @@ type profile struct {
 	refuses, answerLost, opFails, pollFails int
 	callbackLost, callbackTwin              int
 	weights                                 []int // of the events, by number
+	// limits are the provider's: operations at once, and requests within five seconds; 0
+	// is any number.
+	inFlight, rate int
 }
 
 // draw chooses a profile.
@@ -43,6 +46,7 @@ func draw(rng *rand.Rand) profile {
 	for range happenings {
 		p.weights = append(p.weights, some(0, 1, 1, 3))
 	}
+	p.inFlight, p.rate = some(0, 0, 1, 2), some(0, 0, 1, 2)
 	return p
 }
 

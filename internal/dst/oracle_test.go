@@ -48,6 +48,53 @@ func (s *sim) asked(r *request) {
 	}
 }
 
+// within is called when a request was accepted: the provider is never asked for more than
+// it allows, in any stretch of time. What runs on after everybody has given it up is not
+// known to run.
+func (s *sim) within(r *request) {
+	recent, running := 0, 0
+	for _, other := range s.vendor.requests {
+		if other.operation == "" {
+			continue
+		}
+		if other.step == r.step && r.accepted.Sub(other.accepted) < rateSpan {
+			recent++
+		}
+		if op := s.vendor.operations[other.operation]; other == r || (op != nil && !op.done && s.followed(other)) {
+			running++
+		}
+	}
+	if s.p.rate > 0 && recent > s.p.rate {
+		s.fail(fmt.Sprintf("limits: %d requests within %s, of which %d are allowed; the last: %s", recent, rateSpan, s.p.rate, r))
+	}
+	if s.p.inFlight > 0 && running > s.p.inFlight {
+		s.fail(fmt.Sprintf("limits: %d operations run, of which %d are allowed; the last: %s", running, s.p.inFlight, r))
+	}
+}
+
+// followed says that an item still follows what a request of it started.
+func (s *sim) followed(r *request) bool {
+	stored := s.mini.HGet("segue:{"+r.session+"}:items", strconv.Itoa(r.index))
+	var it session.Item
+	if err := json.Unmarshal([]byte(stored[strings.IndexByte(stored, '{'):]), &it); err != nil {
+		s.fail(err.Error())
+	}
+	if it.Step != r.step || it.Generation != r.generation {
+		return false
+	}
+	if it.State == session.Waiting {
+		return it.Operation == r.operation
+	}
+	// A request that costs nothing is repeated when its answer is lost: the last one counts.
+	last := r
+	for _, other := range s.vendor.requests {
+		if other.place == r.place && other.operation != "" {
+			last = other
+		}
+	}
+	return last == r && (it.State == session.Sending || it.State == session.Reconciling)
+}
+
 // repeated says that nobody could say what a request had come to when the generation
 // after its own came to be: that is when the policy decides to send it again.
 func (s *sim) repeated(r *request) bool {

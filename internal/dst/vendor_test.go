@@ -86,11 +86,15 @@ func (v *vendor) info() provider.Info {
 	return provider.Info{
 		Name: "vendor", Uploads: provider.Uploads{Paid: v.s.p.paidUpload, Clips: true, Formats: []string{"mp3"}},
 		Models: []provider.Model{{Name: "m1"}}, Prices: provider.Prices{Upload: v.price(session.StepUpload), Extend: v.price(session.StepExtend)},
+		Limits:    provider.Limits{InFlight: v.s.p.inFlight, Submit: provider.Rate{N: v.s.p.rate, Per: rateSpan}},
 		Poll:      provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second, Deadline: 6 * time.Hour},
 		Retention: 14 * 24 * time.Hour, Callbacks: v.s.p.callbacks,
 		Evidence: v.evidence(),
 	}
 }
+
+// rateSpan is what the provider's rate is counted in.
+const rateSpan = 5 * time.Second
 
 // The longest that the provider's records lag behind, as its Evidence promises.
 const (
@@ -152,6 +156,10 @@ func (v *vendor) exchange(ctx context.Context, of place, remote, callbackURL str
 	const op = "vendor.Submit"
 	a := v.s.actorOf(ctx)
 	said := v.s.gate(a, atCall, fmt.Sprintf("request %s %d", of.step, of.index))
+	if err := provider.Leave(ctx); err != nil {
+		v.s.mark("a request was refused leave")
+		return nil, err
+	}
 	if deadline, ok := ctx.Deadline(); v.fence && (ctx.Err() != nil || ok && !time.Now().Before(deadline)) {
 		v.s.mark("the fence held a request back")
 		return nil, fault.Uncharged(fault.Timeout, op, errors.New("its deadline had passed"))
@@ -196,7 +204,10 @@ func (v *vendor) refusal(r *request, roll uint32) error {
 	}
 	r.refused = true
 	v.s.mark("a request was refused")
-	return &fault.Error{Code: fault.Exhausted, Op: op, Charge: fault.ChargeNone, RetryAfter: 7 * time.Second, Err: errors.New("too many")}
+	if roll/1000%8 == 5 {
+		return &fault.Error{Code: fault.Unavailable, Scope: fault.ScopeProvider, Op: op, Charge: fault.ChargeNone, Err: errors.New("maintenance")}
+	}
+	return &fault.Error{Code: fault.Exhausted, Scope: fault.ScopeEndpoint, Op: op, Charge: fault.ChargeNone, RetryAfter: 7 * time.Second, Err: errors.New("too many")}
 }
 
 // accept bills. The balance and the lists show it within the time that the
@@ -204,6 +215,7 @@ func (v *vendor) refusal(r *request, roll uint32) error {
 func (v *vendor) accept(r *request, remote string, roll uint32) {
 	r.operation = fmt.Sprint("op-", len(v.operations)+1)
 	r.accepted = time.Now()
+	v.s.within(r)
 	r.seen = r.accepted.Add(balanceLags * time.Duration(roll%100) / 100)
 	v.operations[r.operation] = &operation{
 		id: r.operation, of: r.place, remote: remote, callback: r.callback,
