@@ -180,6 +180,19 @@ func TestBackfill(t *testing.T) {
 	}
 }
 
+// A firing that is due and not decided yet needs no backfill.
+func TestBackfillLeavesTheCalendarItsOwn(t *testing.T) {
+	w := newWorld(t, "2026-11-22T09:50:00Z")
+	w.sync(entry("x", "*/15 * * * *"))
+	w.at("2026-11-22T10:00:00Z")
+	filled, err := w.Backfill(t.Context(), "x", w.now, w.now)
+	if err != nil || len(filled) != 0 {
+		t.Errorf("Backfill() of a firing that is about to come = %v, %v, want none", filled, err)
+	}
+	w.look()
+	w.wantTasks("x@1795341600")
+}
+
 func TestBackfillThatMayOverlap(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.sync(entry("x", "@every 1m", overlap(schedule.Allow)))

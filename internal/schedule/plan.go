@@ -88,9 +88,6 @@ func unreadable(entry string) string {
 	return ""
 }
 
-// Zone is the time zone of the entry.
-func (p *Plan) Zone() *time.Location { return p.zone }
-
 // Next is the first firing after a moment, in the zone of the entry. It is zero when
 // there is none within five years.
 func (p *Plan) Next(after time.Time) time.Time {

@@ -162,7 +162,7 @@ func TestReasonsOfMissedFirings(t *testing.T) {
 // Arrears of more than one write's worth end in the same policy as few do.
 func TestLongAbsence(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		w.sync(entry("skips", "@every 1m", catchUp(time.Hour)), entry("allows", "@every 1m", overlap(schedule.Allow), catchUp(3*time.Minute)))
+		w.sync(entry("skips", "@every 1m", catchUp(30*time.Hour)), entry("allows", "@every 1m", overlap(schedule.Allow), catchUp(3*time.Minute)))
 		w.rewind("skips", 40*time.Hour)
 		w.rewind("allows", 40*time.Hour)
 		for range 3 {
@@ -387,6 +387,21 @@ func TestLimits(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, f.Limits()); diff != "" {
 		t.Errorf("Limits() without budgets (-want +got):\n%s", diff)
+	}
+}
+
+// Somebody writes between a firing's decision and the note that it was enqueued.
+func TestNoteBesideAnotherWrite(t *testing.T) {
+	w := newWorld(t, "2026-11-22T09:50:00Z")
+	w.sync(entry("x", "0 * * * *"))
+	w.role.Enqueue = func(ctx context.Context, _ schedule.Firing) error { return w.Pause(ctx, "x") }
+	w.tick("2026-11-22T10:00:00Z")
+	f, err := w.Firing(t.Context(), "x", "1795341600")
+	w.ok(err)
+	status, err := w.Get(t.Context(), "x")
+	w.ok(err)
+	if !f.Enqueued.Equal(w.now) || !status.Paused {
+		t.Errorf("the firing was enqueued at %v, paused is %t; want 10:00 and true", f.Enqueued, status.Paused)
 	}
 }
 
