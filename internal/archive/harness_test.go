@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
 	"go.uber.org/goleak"
 
 	"github.com/segue-audio/segue/internal/archive"
@@ -29,7 +30,11 @@ import (
 	"github.com/segue-audio/segue/internal/fault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain shortens the waits between attempts at the store.
+func TestMain(m *testing.M) {
+	minio.DefaultRetryUnit = time.Millisecond
+	goleak.VerifyTestMain(m)
+}
 
 // secret stands for a signature: it must not appear anywhere but on the wire.
 const secret = "s3cret-signature"
@@ -167,6 +172,12 @@ func plain(status int, body string, headers ...string) http.HandlerFunc {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}
+}
+
+// digestOf gives the hex digest of a content.
+func digestOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 // bench is an archive in a directory of its own, and what it logged.

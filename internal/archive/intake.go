@@ -24,6 +24,9 @@ type intake struct {
 	log      *slog.Logger
 	maxBytes int64
 	stall    time.Duration
+	// far says that filing takes long, so that what was downloaded must be sure to
+	// survive it.
+	far bool
 }
 
 func newIntake(o Options) intake {
@@ -76,6 +79,11 @@ func (in *intake) fetch(ctx context.Context, t *tree, target *url.URL, w Want, f
 	}
 	if err != nil {
 		return nil, forget(p, err)
+	}
+	if in.far {
+		if err := p.save(); err != nil {
+			return nil, t.fault(err)
+		}
 	}
 	track, err := in.tagged(ctx, p, w, ready{name: p.name, probed: probed})
 	if err != nil {

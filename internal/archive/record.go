@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,9 @@ func recordOf(w Want, file string, probed Probed) record {
 		Track: track(w), File: file, Size: probed.Size, SHA256: probed.SHA256, Format: probed.Format, Duration: probed.Duration.Seconds(),
 	}
 }
+
+// parse reports whether the content is a record. One that is none says nothing.
+func (r *record) parse(content []byte) bool { return json.Unmarshal(content, r) == nil }
 
 // names reports whether the record can be of the wanted track: it may come from
 // elsewhere, and must not lead out of the archive or into its own part.

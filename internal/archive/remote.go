@@ -46,8 +46,9 @@ func openRemote(where string, o Options) (*remote, error) {
 	if err != nil {
 		return nil, failed(fault.Invalid, op, errors.New(fault.Reason(err)))
 	}
-	// Two archives may have tracks of one name.
-	spool, err := filepath.Abs(filepath.Join(o.Spool, address.Bucket+"-"+digest(o.S3.Endpoint + " " + where)[:12]))
+	// Two archives may have tracks of one name. What is on its way to either is the
+	// provider's, so where the store is does not matter.
+	spool, err := filepath.Abs(filepath.Join(o.Spool, address.Bucket+"-"+digest(where)[:12]))
 	if err != nil {
 		return nil, failed(fault.Invalid, op, err)
 	}
@@ -55,6 +56,7 @@ func openRemote(where string, o Options) (*remote, error) {
 		return nil, err
 	}
 	r := &remote{intake: newIntake(o), bucket: opened, prefix: prefix, spool: spool}
+	r.far = true
 	r.sweep()
 	return r, nil
 }
@@ -117,10 +119,11 @@ const maxRecord = 64 << 10
 // neither a track nor an error when it is to be downloaded.
 func (r *remote) present(ctx context.Context, w Want) (*Kept, error) {
 	body, _, err := r.bucket.Get(ctx, r.key(recordName(w.Name)), bucket.Part{})
-	if fault.CodeOf(err) == fault.NotFound {
+	switch fault.CodeOf(err) {
+	case "":
+	case fault.NotFound:
 		return nil, nil
-	}
-	if err != nil {
+	default:
 		return nil, r.fault(keepOp, err)
 	}
 	content, err := io.ReadAll(io.LimitReader(body, maxRecord))
@@ -128,7 +131,7 @@ func (r *remote) present(ctx context.Context, w Want) (*Kept, error) {
 		return nil, r.fault(keepOp, err)
 	}
 	var found record
-	if json.Unmarshal(content, &found) != nil || !found.names(w) {
+	if !found.parse(content) || !found.names(w) {
 		return nil, nil
 	}
 	err = r.compare(ctx, keepOp, exact{found.File, found.Size, found.SHA256})

@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
@@ -93,6 +93,7 @@ func (s Sidecar) encode() ([]byte, error) {
 	encoder := json.NewEncoder(&raw)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
+	s.Source.Name = bareSource(s.Source.Name)
 	if s.Tracks == nil {
 		s.Tracks = []SidecarTrack{}
 	}
@@ -109,16 +110,32 @@ func (s Sidecar) encode() ([]byte, error) {
 // webAddress finds URLs within JSON. A quote or a backslash ends a string's text.
 var webAddress = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s"\\<>]+`)
 
-// bareAddress takes from a URL what may be a secret. Of one that is broken only
-// the scheme remains: nobody can say where its secrets are.
+// bareAddress takes from a URL what may be a secret. In the names of files and
+// objects ? and # are characters as others are.
 func bareAddress(address []byte) []byte {
-	parsed, err := url.Parse(string(address))
-	if err != nil {
-		return address[:bytes.Index(address, []byte("://"))+3]
+	scheme, rest, _ := bytes.Cut(address, []byte("://"))
+	if end := bytes.IndexAny(rest, "?#"); end >= 0 && isWeb(string(scheme)) {
+		rest = rest[:end]
 	}
-	if parsed.User == nil && parsed.RawQuery == "" && parsed.Fragment == "" && !parsed.ForceQuery {
-		return address
+	host, path, hasPath := bytes.Cut(rest, []byte("/"))
+	bare := append(bytes.Clone(scheme), "://"...)
+	bare = append(bare, host[bytes.LastIndexByte(host, '@')+1:]...)
+	if hasPath {
+		bare = append(append(bare, '/'), path...)
 	}
-	parsed.User, parsed.RawQuery, parsed.Fragment, parsed.ForceQuery = nil, "", "", false
-	return []byte(parsed.String())
+	return bare
+}
+
+func isWeb(scheme string) bool {
+	return strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")
+}
+
+// bareSource is bareAddress for a text that is a URL from its beginning to its
+// end, also when there are blanks in it that should not be.
+func bareSource(name string) string {
+	scheme, _, ok := strings.Cut(name, "://")
+	if end := strings.IndexAny(name, "?#"); ok && isWeb(scheme) && end >= 0 {
+		return name[:end]
+	}
+	return name
 }

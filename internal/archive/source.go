@@ -56,7 +56,11 @@ func KeepSource(ctx context.Context, a Archive, s Source) (*Kept, error) {
 	}
 	defer func() { _ = from.Close() }() // it was only read
 	file := s.file(1)
-	if err := a.Put(ctx, file, from); err != nil {
+	err = a.Put(ctx, file, from)
+	switch {
+	case err != nil && from.failure != nil:
+		return nil, from.failure
+	case err != nil:
 		return nil, err
 	}
 	return s.kept(file), nil

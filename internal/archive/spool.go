@@ -38,10 +38,10 @@ func (t *tree) sweep(since time.Time) error {
 			return nil //nolint:nilerr // it was just removed, by whom it belongs to
 		}
 		err = t.remove(name)
-		if entry.IsDir() {
-			return nil //nolint:nilerr // it is not empty, and its content is seen next
+		if err != nil && !entry.IsDir() {
+			return err
 		}
-		return err
+		return nil // a directory that is not empty stays
 	})
 }
 

@@ -112,8 +112,12 @@ func TestPut(t *testing.T) {
 			return b.Put(t.Context(), name, r, int64(len(content)), bucket.PutOptions{ContentType: "audio/mpeg", SHA256: digest(content)})
 		}},
 	}
-	for _, way := range ways {
-		for _, size := range []int{0, 1, part - 1, part, part + 1, 2 * part, 4*part + 17} {
+	sizes := []int{0, 1, part - 1, part, part + 1, 3*part + 17}
+	for i, way := range ways {
+		if i == 2 {
+			sizes = []int{0, 1, 2*part + 17}
+		}
+		for _, size := range sizes {
 			name := fmt.Sprintf("%s/%d ü&a=b?#%%.mp3", way.name, size)
 			content := noise(size, byte(size))
 			object, err := way.put(name, content)
@@ -255,7 +259,7 @@ func TestList(t *testing.T) {
 	server := buckettest.Start(t)
 	b := server.Bucket(t, "songs")
 	var want []string
-	for i := range 2100 { // three pages
+	for i := range 1100 { // two pages
 		name := fmt.Sprintf("in/%04d ü&.mp3", i)
 		path := filepath.Join(server.Root, "songs", filepath.FromSlash(name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600)); err != nil {

@@ -28,6 +28,9 @@ type upload struct {
 	options PutOptions
 	whole   hash.Hash
 	read    int64
+	// spare are the buffers of parts that have arrived: the same few serve an
+	// upload to its end.
+	spare chan []byte
 }
 
 var buffers = sync.Pool{New: func() any { return new([partSize]byte) }}
@@ -46,7 +49,7 @@ func (u *upload) buffered(ctx context.Context, r io.Reader) (Object, error) {
 		return Object{}, err
 	}
 	body := lend(content)
-	defer body.end()
+	defer func() { u.release(body.end()) }()
 	sum := sha256.Sum256(content)
 	info, err := u.bucket.core.PutObject(ctx, u.bucket.name, u.name, body, u.size, "", hex.EncodeToString(sum[:]), u.putOptions())
 	return u.stored(info, err)
@@ -58,6 +61,11 @@ func (u *upload) buffer() []byte {
 	if u.size >= 0 && u.size < partSize {
 		return make([]byte, u.size+1)
 	}
+	select {
+	case buffer := <-u.spare:
+		return buffer
+	default:
+	}
 	// Rounded up to whole MiB: any size does, as long as they are all equal.
 	if need := (u.size/maxParts + 1<<20) &^ (1<<20 - 1); need > partSize {
 		return make([]byte, need)
@@ -68,10 +76,26 @@ func (u *upload) buffer() []byte {
 	return make([]byte, partSize)
 }
 
-// release gives a buffer back. One that is not, after an error, is no loss.
-func release(buffer []byte) {
-	if cap(buffer) == partSize {
-		buffers.Put((*[partSize]byte)(buffer[:partSize]))
+// release gives a buffer back to this upload. One that is not given back, after an
+// error, is no loss.
+func (u *upload) release(content []byte) {
+	select {
+	case u.spare <- content[:cap(content)]:
+	default:
+	}
+}
+
+// done gives the buffers to other uploads.
+func (u *upload) done() {
+	for {
+		select {
+		case buffer := <-u.spare:
+			if len(buffer) == partSize {
+				buffers.Put((*[partSize]byte)(buffer))
+			}
+		default:
+			return
+		}
 	}
 }
 
@@ -200,9 +224,9 @@ func (s *sender) feed(ctx context.Context, content []byte, r io.Reader) error {
 // start sends a part beside the others, and gives its buffer and slot back.
 func (s *sender) start(ctx context.Context, number int, content []byte) {
 	s.running.Go(func() {
-		defer func() { <-s.slots }()
+		defer func() { <-s.slots }() // after its buffer was given back
 		body := lend(content)
-		defer body.end()
+		defer func() { s.release(body.end()) }()
 		sum := sha256.Sum256(content)
 		part, err := s.bucket.core.PutObjectPart(ctx, s.bucket.name, s.name, s.id, number, body, int64(len(content)),
 			minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum[:]), DisableContentSha256: true})
@@ -248,9 +272,10 @@ func (l *loan) Seek(offset int64, whence int) (int64, error) {
 	return l.reader.Seek(offset, whence)
 }
 
-func (l *loan) end() {
+// end takes the buffer back.
+func (l *loan) end() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reader = nil
-	release(l.buffer)
+	return l.buffer
 }

@@ -62,7 +62,8 @@ func (b *Bucket) Put(ctx context.Context, name string, r io.Reader, size int64, 
 	if size < -1 || o.SHA256 != "" && !isDigest(o.SHA256) {
 		return Object{}, failed(fault.Invalid, putOp, fmt.Errorf("%s: no object has %d bytes with the SHA-256 %.64q", b.Address(name), size, o.SHA256))
 	}
-	u := &upload{bucket: b, name: name, size: size, options: o, whole: sha256.New()}
+	u := &upload{bucket: b, name: name, size: size, options: o, whole: sha256.New(), spare: make(chan []byte, atOnce)}
+	defer u.done()
 	if source, ok := r.(seekable); ok && o.SHA256 != "" && size >= 0 && size <= single {
 		return u.stream(ctx, source)
 	}
