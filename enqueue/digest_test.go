@@ -52,6 +52,7 @@ var changes = map[string]func(*enqueue.Session){
 	"Extend.Style":               func(s *enqueue.Session) { s.Items[0].Extend.Style = "" },
 	"Extend.Title":               func(s *enqueue.Session) { s.Items[0].Extend.Title = "" },
 	"Extend.NegativeTags":        func(s *enqueue.Session) { s.Items[0].Extend.NegativeTags = "" },
+	"Audio.ETag":                 func(s *enqueue.Session) { s.Items[0].Known.ETag = "e" },
 	"Extend.VocalGender":         func(s *enqueue.Session) { s.Items[0].Extend.VocalGender = "m" },
 	"Extend.StyleWeight":         func(s *enqueue.Session) { s.Items[0].Extend.StyleWeight = nil },
 	"Extend.WeirdnessConstraint": func(s *enqueue.Session) { s.Items[0].Extend.WeirdnessConstraint = new(0.0) },
@@ -65,6 +66,7 @@ var sames = map[string]func(*enqueue.Session){
 	"Session.Key":      func(*enqueue.Session) {}, // another key is another session
 	"Session.Open":     func(s *enqueue.Session) { s.Open = true },
 	"Session.Budget":   func(s *enqueue.Session) { s.Budget = new(12.0) }, // it may be raised by submitting again
+	"Session.Limits":   func(s *enqueue.Session) { s.Limits = []enqueue.Limit{{Scope: "schedule", Key: "nightly"}} },
 	"Session.Priority": func(s *enqueue.Session) { s.Priority = "high" },
 	"Audio.ModTime":    func(s *enqueue.Session) { s.Items[0].Known.ModTime = time.Unix(1_800_000_000, 0) },
 }

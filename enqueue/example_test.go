@@ -57,7 +57,7 @@ func ExampleInvalidError() {
 	// Output:
 	// no provider is named
 	// the session: continue-at is 0; it is a number of seconds from the beginning, or negative from the end
-	// item 0: source has scheme "ftp"; it is a path, http or https
+	// item 0: source has scheme "ftp"; it is a path, http, https or s3
 	// item 1: no source
 }
 

@@ -40,6 +40,9 @@ type Session struct {
 	// Budget is the most credits that the session may spend, in the provider's
 	// credits; nil is no limit of its own. Submitting again with another one changes it.
 	Budget *float64
+	// Limits are further budgets that its requests count in, together with those of
+	// other sessions.
+	Limits []Limit
 	// Priority is low, normal (the default) or high: the session's share of what its
 	// account may do while other sessions of it wait. Submitting again with another one
 	// changes it.
@@ -49,10 +52,19 @@ type Session struct {
 	Archive string
 }
 
+// Limit is a budget that several sessions share: what all of them spend under one
+// scope and key, with one account, never passes it.
+type Limit struct {
+	// Scope and Key name it; neither has a bar or a control character.
+	Scope, Key string
+	// Credits is what may be spent; nil limits nothing, and is counted all the same.
+	Credits *float64
+}
+
 // Item is one audio file.
 type Item struct {
-	// Source is a path that the workers can open, or an http or https URL that the
-	// provider can fetch. Required.
+	// Source is a path that the workers can open, an http or https URL that the
+	// provider can fetch, or s3://bucket/key, which the workers' credentials open. Required.
 	Source string
 	// Name is what people see instead of Source; empty means Source, without the
 	// query of a URL, which may be a signature.
@@ -79,6 +91,9 @@ type Audio struct {
 	ModTime time.Time
 	// SHA256 is the hex digest of the bytes.
 	SHA256 string
+	// ETag is what the bucket of an s3:// source says identifies the bytes; an object
+	// that has another one by the time it is read is refused.
+	ETag string
 	// Duration is the playing time.
 	Duration time.Duration
 }
@@ -170,8 +185,8 @@ func checkSource(source string) string {
 		return "no source"
 	case !isURL:
 		return ""
-	case scheme != "http" && scheme != "https":
-		return fmt.Sprintf("source has scheme %q; it is a path, http or https", scheme)
+	case scheme != "http" && scheme != "https" && scheme != "s3":
+		return fmt.Sprintf("source has scheme %q; it is a path, http, https or s3", scheme)
 	}
 	if u, err := url.Parse(source); err != nil || u.Host == "" {
 		return "source is a malformed URL"
@@ -232,7 +247,7 @@ func shown(source string) string {
 func (i *Item) item(sessionExtends bool) (session.Item, error) {
 	src := session.Source{
 		Name: cmp.Or(i.Name, shown(i.Source)), Format: i.Known.Format, Size: i.Known.Size,
-		SHA256: i.Known.SHA256, Duration: i.Known.Duration.Seconds(),
+		SHA256: i.Known.SHA256, ETag: i.Known.ETag, Duration: i.Known.Duration.Seconds(),
 	}
 	if !i.Known.ModTime.IsZero() {
 		src.ModTime = i.Known.ModTime.UnixNano()

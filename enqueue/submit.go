@@ -117,7 +117,7 @@ func (c *Client) create(ctx context.Context, s *Session, items []session.New) (s
 	}
 	spec := session.Spec{
 		ID: id, Name: s.Name, Provider: s.Provider, Account: s.Account,
-		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive, Budget: s.Budget, Priority: session.Priority(s.Priority),
+		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive, Budget: s.Budget, Priority: session.Priority(s.Priority), Limits: limits(s.Limits),
 	}
 	if spec.Digest, err = digest(&spec, items); err != nil {
 		return session.Spec{}, false, err
@@ -134,14 +134,23 @@ func (c *Client) create(ctx context.Context, s *Session, items []session.New) (s
 	return kept, created, err
 }
 
+// limits are the domain's own words for budgets that sessions share.
+func limits(of []Limit) []session.Limit {
+	var all []session.Limit
+	for _, limit := range of {
+		all = append(all, session.Limit{Scope: limit.Scope, Key: limit.Key, Credits: limit.Credits})
+	}
+	return all
+}
+
 // digest identifies what was asked for: the session and the items it is submitted
 // with.
 func digest(spec *session.Spec, items []session.New) (string, error) {
 	sum := sha256.New()
 	enc := json.NewEncoder(sum)
 	asked := *spec
-	// A budget and a priority may change, and the account may be any or be named.
-	asked.ID, asked.Account, asked.Budget, asked.Priority = "", "", nil, ""
+	// Budgets and the priority may change, and the account may be any or be named.
+	asked.ID, asked.Account, asked.Budget, asked.Limits, asked.Priority = "", "", nil, nil, ""
 	err := enc.Encode(asked)
 	for n := range items {
 		src := items[n].Item.Source

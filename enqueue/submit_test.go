@@ -190,7 +190,7 @@ func TestInvalidSubmissionsListEveryFinding(t *testing.T) {
 		"the session: continue-at is 0; it is a number of seconds from the beginning, or negative from the end",
 		"the session: style-weight is 2; it is 0 to 1",
 		"item 1: no source",
-		`item 2: source has scheme "ftp"; it is a path, http or https`,
+		`item 2: source has scheme "ftp"; it is a path, http, https or s3`,
 		"item 3: source is a malformed URL",
 		"item 3 has the key of item 0",
 		"item 4: continue-at is no number",

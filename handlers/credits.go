@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -75,6 +76,13 @@ func limits(s *session.Session, acc *account.Account) []ledger.Limit {
 	}
 	if acc.DailyBudget != nil {
 		all = append(all, ledger.Limit{Scope: ledger.ScopeDay, Credits: *acc.DailyBudget})
+	}
+	for _, shared := range s.Limits {
+		credits := math.Inf(1)
+		if shared.Credits != nil {
+			credits = *shared.Credits
+		}
+		all = append(all, ledger.Limit{Scope: shared.Scope, Key: shared.Key, Credits: credits})
 	}
 	if s.Budget != nil {
 		all = append(all, ledger.Limit{Scope: ledger.ScopeSession, Key: s.ID, Credits: *s.Budget})

@@ -153,6 +153,7 @@ func All() map[string]Policy {
 		AudioPoll.Name:      AudioPoll.Policy,
 		AudioReconcile.Name: AudioReconcile.Policy,
 		AudioFetch.Name:     AudioFetch.Policy,
+		BulkRun.Name:        BulkRun.Policy,
 		SessionAdmit.Name:   SessionAdmit.Policy,
 		SessionSettle.Name:  SessionSettle.Policy,
 		KeeperSweep.Name:    KeeperSweep.Policy,

@@ -78,6 +78,15 @@ var golden = []struct {
 		id:   "session:admit:kie/main:42",
 	},
 	{
+		file:   "bulk:run.v1.json",
+		decode: func(b []byte) (any, error) { return tasks.BulkRun.Decode(b) },
+		encode: func() (tasks.Task, error) {
+			return tasks.BulkRun.New(tasks.Run{V: 1, Schedule: "nightly", Fire: "1795312800"})
+		},
+		want: tasks.Run{V: 1, Schedule: "nightly", Fire: "1795312800"},
+		id:   "bulk:run:nightly:1795312800",
+	},
+	{
 		file:   "keeper:sweep.v1.json",
 		decode: func(b []byte) (any, error) { return tasks.KeeperSweep.Decode(b) },
 		encode: func() (tasks.Task, error) { return tasks.KeeperSweep.New(tasks.Sweep{V: 1, Slot: 881234567}) },

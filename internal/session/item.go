@@ -133,6 +133,7 @@ type Source struct {
 	Size     int64   `json:"size,omitempty"`
 	ModTime  int64   `json:"mtime,omitempty"` // Unix nanoseconds
 	SHA256   string  `json:"sha256,omitempty"`
+	ETag     string  `json:"etag,omitempty"` // of an object in a bucket: which contents are meant
 	Duration float64 `json:"seconds,omitempty"`
 }
 

@@ -40,6 +40,8 @@ type Spec struct {
 	// Budget is the most credits that the session may spend; nil means no limit of
 	// its own. An operator may have changed it since: see [Store.SetBudget].
 	Budget *float64 `json:"budget,omitempty"`
+	// Limits are further budgets that its requests count in, such as a schedule's.
+	Limits []Limit `json:"limits,omitempty"`
 	// Priority is how large its share is of what its account may do; empty is normal.
 	// An operator may have changed it since: see [Store.SetPriority].
 	Priority Priority `json:"priority,omitempty"`
@@ -71,6 +73,14 @@ type Session struct {
 	Settled     int
 	// Counts is the number of items by label (see Item.Label).
 	Counts map[string]int
+}
+
+// Limit is a budget that several sessions share; the ledger counts by scope and key.
+type Limit struct {
+	Scope string `json:"scope"`
+	Key   string `json:"key"`
+	// Credits is what may be spent; nil limits nothing, and is counted all the same.
+	Credits *float64 `json:"credits,omitempty"`
 }
 
 // Priority is a session's share of its account, where several sessions wait: a
