@@ -2,6 +2,7 @@ package enqueue
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
@@ -55,7 +56,7 @@ func (c *Client) choose(ctx context.Context, provider string) (string, error) {
 		return c.affords(ctx, name, limits[id])
 	})
 	if fault.CodeOf(err) == fault.NotFound {
-		return defaultAccount, nil
+		return "", fmt.Errorf("%w: every account of %s is being drained: name one, or let one take new sessions again", ErrConflict, provider)
 	}
 	return id.Name, err
 }

@@ -136,21 +136,21 @@ func (h *Handlers) park(ctx context.Context, j *job, r request, why session.Fail
 		h.Log.WarnContext(ctx, "account could not be marked as dry", slog.String("cause", err.Error()))
 	}
 	why.Reason = "parked until the account has credits again: " + why.Reason
-	pause := account.Pause{For: 2 * parked, Why: "no credits: " + fault.Reason(cause), Code: dryCode}
+	pause := account.Pause{For: 2 * parked, Why: "no credits: " + fault.Reason(cause), Code: DryPause}
 	if limited(j.account, j.Item.Step) && h.close(ctx, idOf(&j.Session), string(j.Item.Step), pause) {
 		return h.yield(ctx, j, fault.Uncharged(fault.Exhausted, "handlers.park", errors.New(why.Reason)))
 	}
 	return outcome(h.giveBack(ctx, j, why, parked), wait(parked, cause))
 }
 
-// dryCode is that of the pause of an account without credits.
-const dryCode = "no_credits"
+// DryPause is the code of the pause of an account without credits.
+const DryPause = "no_credits"
 
 // refilled lets the requests of an account be tried again that has credits again.
 func (h *Handlers) refilled(ctx context.Context, name ledger.Account) error {
 	id := account.ID{Provider: name.Provider, Name: name.Name}
 	for _, step := range session.Backlogged() {
-		if _, err := h.Gate.Expire(ctx, id, string(step), dryCode); err != nil {
+		if _, err := h.Gate.Expire(ctx, id, string(step), DryPause); err != nil {
 			return err
 		}
 	}

@@ -7,13 +7,11 @@ import (
 	"time"
 
 	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/session"
 )
-
-// dryPause is the code of the pause of an account that ran out of credits.
-const dryPause = "no_credits"
 
 // waitView is one thing that files of a session wait for.
 type waitView struct {
@@ -101,7 +99,7 @@ func (v *limitsView) wait(id account.ID, step session.StepName, n int) waitView 
 	for p := range v.Pauses {
 		switch pause := &v.Pauses[p]; {
 		case pause.Endpoint != string(step):
-		case pause.Code == dryPause:
+		case pause.Code == handlers.DryPause:
 			return creditsWait(id, n)
 		default:
 			return waitView{"paused", n, pause.Until, fmt.Sprintf("%s: account %s, %s", waitFor(n), id, pause)}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/doctor"
@@ -125,7 +126,7 @@ func TestWhatASessionWaitsFor(t *testing.T) {
 	c.after(2 * time.Minute)
 	check("paused", time.Time{}, "waits for one request to show that it is over: HTTP 455")
 
-	must(t, c.gate.Close(t.Context(), c.id, "upload", account.Pause{For: time.Hour, Why: "no credits: 402", Code: dryPause}))
+	must(t, c.gate.Close(t.Context(), c.id, "upload", account.Pause{For: time.Hour, Why: "no credits: 402", Code: handlers.DryPause}))
 	check("credits", time.Time{}, "account kie/main has none left")
 
 	_, err = c.store.Cancel(t.Context(), c.ses.ID)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
@@ -142,7 +143,7 @@ func (s *system) resume(ctx context.Context, id string, balance float64, known b
 // that wait in their sessions.
 func (s *system) readmit(ctx context.Context, id account.ID) error {
 	for _, step := range session.Backlogged() {
-		if _, err := s.gate.Expire(ctx, id, string(step), dryPause); err != nil {
+		if _, err := s.gate.Expire(ctx, id, string(step), handlers.DryPause); err != nil {
 			return err
 		}
 	}
