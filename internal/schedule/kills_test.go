@@ -207,7 +207,7 @@ func (d *drill) handle() {
 func (d *drill) report(ctx context.Context) error {
 	for ; len(d.reports) > 0; d.reports = d.reports[1:] {
 		f := d.reports[0]
-		if err := d.replicas[3].role.Store.Submitted(ctx, f.Schedule, f.Fire, f.Session); err != nil {
+		if err := d.replicas[3].role.Store.Submitted(ctx, f.Schedule, f.Fire, f.Session, ""); err != nil {
 			return err
 		}
 	}

@@ -119,26 +119,31 @@ func TestReports(t *testing.T) {
 		submitted, idle, failed := run(), run(), run()
 		w.running["ses_a"] = true
 		for range 2 { // a report whose answer was lost is repeated
-			w.ok(w.Submitted(ctx, "x", submitted, "ses_a"))
+			w.ok(w.Submitted(ctx, "x", submitted, "ses_a", "1 file left out"))
 			w.ok(w.Idle(ctx, "x", idle, "no file is new"))
 			w.ok(w.Fail(ctx, "x", failed, "no such directory"))
 		}
 		conflicts := func() {
 			t.Helper()
-			wantCode(t, "Submitted() as another session", w.Submitted(ctx, "x", submitted, "ses_b"), fault.Conflict)
+			wantCode(t, "Submitted() as another session", w.Submitted(ctx, "x", submitted, "ses_b", ""), fault.Conflict)
 			wantCode(t, "Idle() of what is submitted", w.Idle(ctx, "x", submitted, ""), fault.Conflict)
 			wantCode(t, "Fail() of what is submitted", w.Fail(ctx, "x", submitted, ""), fault.Conflict)
-			wantCode(t, "Submitted() of what failed", w.Submitted(ctx, "x", failed, "ses_a"), fault.Conflict)
+			wantCode(t, "Submitted() of what failed", w.Submitted(ctx, "x", failed, "ses_a", ""), fault.Conflict)
 			wantCode(t, "Fail() of what was idle", w.Fail(ctx, "x", idle, "no file is new"), fault.Conflict)
 		}
 		conflicts()
+		f, err := w.Firing(ctx, "x", submitted)
+		w.ok(err)
+		if f.Session != "ses_a" || f.Reason != "1 file left out" {
+			t.Errorf("the firing is %s with %q, want ses_a and what was said first", f.Session, f.Reason)
+		}
 		delete(w.running, "ses_a")
 		w.look()
-		w.ok(w.Submitted(ctx, "x", submitted, "ses_a"))
+		w.ok(w.Submitted(ctx, "x", submitted, "ses_a", ""))
 		conflicts()
-		wantCode(t, "Submitted() of nothing", w.Submitted(ctx, "x", "1795341600", "ses_a"), fault.NotFound)
+		wantCode(t, "Submitted() of nothing", w.Submitted(ctx, "x", "1795341600", "ses_a", ""), fault.NotFound)
 		wantCode(t, "Fail() of nothing", w.Fail(ctx, "x", "1795341600", ""), fault.NotFound)
-		wantCode(t, "Submitted() without a session", w.Submitted(ctx, "x", failed, ""), fault.Invalid)
+		wantCode(t, "Submitted() without a session", w.Submitted(ctx, "x", failed, "", ""), fault.Invalid)
 	})
 }
 

@@ -12,14 +12,15 @@ import (
 // is enqueued again every 15 minutes in case it was lost. Reporting the same again
 // changes nothing; reporting another thing is a conflict.
 
-// Submitted says that a firing has become a session. It is over when the session is.
-// What it carries must be marked before: see Store.Mark.
-func (s *Store) Submitted(ctx context.Context, name, fire, session string) error {
+// Submitted says that a firing has become a session, and what it found that is worth
+// knowing, which may be nothing. It is over when the session is. What it carries must be
+// marked before: see Store.Mark.
+func (s *Store) Submitted(ctx context.Context, name, fire, session, found string) error {
 	const op = "schedule.Submitted"
 	if session == "" {
 		return fault.New(fault.Invalid, op, fmt.Errorf("%s@%s: no session", name, fire))
 	}
-	return s.report(ctx, op, name, fire, func(f *Firing) { f.Session = session })
+	return s.report(ctx, op, name, fire, func(f *Firing) { f.Session, f.Reason = session, found })
 }
 
 // Idle says that a firing found nothing to do: no file is new. It is over.

@@ -78,9 +78,10 @@ type Entry struct {
 	// Extend is how the files are continued: JSON that this package only keeps. Empty
 	// when they are only uploaded.
 	Extend json.RawMessage `json:"extend,omitempty"`
-	// OnUnknown and Notify are the session's, kept for whoever submits it.
+	// OnUnknown, Notify and Priority are the session's, kept for whoever submits it.
 	OnUnknown string `json:"onUnknown,omitempty"`
 	Notify    string `json:"notify,omitempty"`
+	Priority  string `json:"priority,omitempty"`
 	// Overlap is Skip when empty.
 	Overlap Overlap `json:"overlap,omitempty"`
 	// CatchUp is how late a missed firing may still start. Below OnTime it changes
@@ -138,6 +139,11 @@ func (e *Entry) checkPolicy() []error {
 	case Skip, Queue, Allow, "":
 	default:
 		findings = append(findings, fmt.Errorf("overlap %q is not skip, queue or allow", e.Overlap))
+	}
+	switch e.Priority {
+	case "", "low", "normal", "high":
+	default:
+		findings = append(findings, fmt.Errorf("priority %q is not low, normal or high", e.Priority))
 	}
 	if e.CatchUp < 0 || e.Jitter < 0 {
 		findings = append(findings, errors.New("catch-up and jitter are not negative"))

@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/fault"
 )
@@ -86,6 +89,35 @@ func (s *Store) Mark(ctx context.Context, name, fire string, keys []string) erro
 		}
 	}
 	return nil
+}
+
+// Carried says of each source, by its key, whether this very firing has marked it: what
+// a firing that is repeated need not look at again.
+func (s *Store) Carried(ctx context.Context, name, fire string, keys []string) ([]bool, error) {
+	const op = "schedule.Carried"
+	if err := checkNames(op, name, fire, false); err != nil {
+		return nil, err
+	}
+	own, carried := mark(fire), make([]bool, 0, len(keys))
+	for len(keys) > 0 {
+		part := keys[:min(batch, len(keys))]
+		keys = keys[len(part):]
+		held := make([]*redis.StringCmd, len(part))
+		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for n, key := range part {
+				bucket, field := digest(key)
+				held[n] = pipe.HGet(ctx, keySeen(name, bucket), field)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, down(op, err)
+		}
+		for _, one := range held {
+			carried = append(carried, one.Val() == own)
+		}
+	}
+	return carried, nil
 }
 
 // placesOf gives the bucket of each source, and the arguments with its name there.

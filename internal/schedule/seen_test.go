@@ -51,7 +51,17 @@ func TestNewFilesOnly(t *testing.T) {
 		for range 2 {
 			w.ok(w.Mark(ctx, "x", first, []string{"a", "b"}))
 		}
-		w.ok(w.Submitted(ctx, "x", first, "ses_a"))
+		carried, err := w.Carried(ctx, "x", first, []string{"a", "b", "c", "d"})
+		w.ok(err)
+		if diff := cmp.Diff([]bool{true, true, false, false}, carried); diff != "" {
+			t.Errorf("Carried() (-want +got):\n%s", diff)
+		}
+		carried, err = w.Carried(ctx, "x", second, []string{"a", "c"})
+		w.ok(err)
+		if diff := cmp.Diff([]bool{false, false}, carried); diff != "" {
+			t.Errorf("Carried() by another (-want +got):\n%s", diff)
+		}
+		w.ok(w.Submitted(ctx, "x", first, "ses_a", ""))
 		w.look() // the session is over
 		// c was taken and never marked: the next one carries it.
 		fresh("x", second, false, false, true)
@@ -100,6 +110,8 @@ func TestSeenRefuses(t *testing.T) {
 		_, err := w.Fresh(ctx, "x", fire, []string{"a"})
 		wantCode(t, fmt.Sprintf("Fresh() for %q", fire), err, fault.Invalid)
 	}
+	_, err := w.Carried(ctx, "x", "", []string{"a"})
+	wantCode(t, "Carried() by nobody", err, fault.Invalid)
 	wantCode(t, "Mark() for nobody", w.Mark(ctx, "x", "", []string{"a"}), fault.Invalid)
 	wantCode(t, "Forget() of what cannot be", w.Forget(ctx, "no name"), fault.NotFound)
 }

@@ -255,6 +255,22 @@ func (s *Store) List(ctx context.Context) ([]Status, error) {
 	return list, nil
 }
 
+// Unattended says for how long no scheduler has looked at a schedule that was to be
+// looked at: every one is, once a minute at least. It is 0 when none is late. The clock
+// is Redis's.
+func (s *Store) Unattended(ctx context.Context) (time.Duration, error) {
+	const op = "schedule.Unattended"
+	first, err := s.rdb.ZRangeWithScores(ctx, keyIndex, 0, 0).Result()
+	if err != nil || len(first) == 0 {
+		return 0, down(op, err)
+	}
+	now, err := s.rdb.Time(ctx).Result()
+	if err != nil {
+		return 0, down(op, err)
+	}
+	return max(now.Sub(time.UnixMilli(int64(first[0].Score))), 0), nil
+}
+
 // Get gives one schedule. It is not_found when there is none, or none any more.
 func (s *Store) Get(ctx context.Context, name string) (Status, error) {
 	st, err := s.existing(ctx, "schedule.Get", name)

@@ -194,3 +194,22 @@ func TestUnreachableRedis(t *testing.T) {
 	wantCode(t, "Pause()", w.Pause(ctx, "x"), fault.Unavailable)
 	wantCode(t, "Tick()", w.role.Tick(ctx), fault.Unavailable)
 }
+
+func TestUnattended(t *testing.T) {
+	w := newWorld(t, "2026-11-22T10:00:00Z")
+	late := func(want time.Duration) {
+		t.Helper()
+		got, err := w.Unattended(t.Context())
+		if err != nil || got != want {
+			t.Errorf("Unattended() = %v, %v, want %v", got, err, want)
+		}
+	}
+	late(0) // there is none
+	w.sync(entry("x", "0 12 * * *"))
+	w.look()
+	late(0)
+	w.at("2026-11-22T10:05:00Z")
+	late(4 * time.Minute)
+	w.look()
+	late(0)
+}

@@ -127,7 +127,7 @@ func (w *world) ok(err error) {
 func (w *world) submit(name, fire, session string) {
 	w.t.Helper()
 	w.running[session] = true
-	w.ok(w.Submitted(w.t.Context(), name, fire, session))
+	w.ok(w.Submitted(w.t.Context(), name, fire, session, ""))
 }
 
 // states reads the history of a schedule, oldest decided first, as "hh:mm state" with
