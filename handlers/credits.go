@@ -91,7 +91,8 @@ func limits(s *session.Session, acc *account.Account) []ledger.Limit {
 }
 
 // unaffordable deals with a request whose credits could not be set aside: a session
-// that has used up its own budget ends there, everything else waits for credits.
+// that has used up its own budget, or one that it shares, ends there; everything else
+// waits for credits.
 func (h *Handlers) unaffordable(ctx context.Context, j *job, cause error) error {
 	over, limited := errors.AsType[*ledger.OverBudget](cause)
 	why := failure(j.Item.Step, cause)
@@ -99,7 +100,7 @@ func (h *Handlers) unaffordable(ctx context.Context, j *job, cause error) error 
 	switch {
 	case fault.CodeOf(cause) == fault.Conflict:
 		return wait(time.Second, cause) // it was charged already: this delivery is late
-	case limited && over.Scope == ledger.ScopeSession && over.Final:
+	case limited && over.Final && over.Scope != ledger.ScopeAccount && over.Scope != ledger.ScopeDay:
 		return outcome(h.giveUp(ctx, j, why), final(cause))
 	case fault.CodeOf(cause) == fault.Exhausted:
 		pause := h.creditPause(j, cause)

@@ -65,6 +65,29 @@ func TestAUsedUpSessionBudgetEndsItsItems(t *testing.T) {
 	}
 }
 
+// TestAUsedUpSharedBudgetEndsItsItems: nobody can raise what several sessions share, such
+// as a schedule's day, so nothing waits for that.
+func TestAUsedUpSharedBudgetEndsItsItems(t *testing.T) {
+	r := newRig(t)
+	credits := 14.0 // one song at 12, and an upload at 2
+	shared := session.Spec{Limits: []session.Limit{
+		{Scope: "schedule", Key: "nightly"}, {Scope: "schedule", Key: "nightly/2026-11-22", Credits: &credits},
+	}}
+	r.carryOn(r.submit(1, shared))
+	id := r.submit(2, shared)
+	if current := r.carryOn(id); current.Status() != session.StatusFailed {
+		t.Errorf("status %s, want failed: the session before has spent the day's", current.Status())
+	}
+	if state := r.books(); state.Spent != 14 || state.Reserved != 0 {
+		t.Errorf("%g spent, %g reserved; want 14: a song, an upload; and 0", state.Spent, state.Reserved)
+	}
+	for index := range 2 {
+		if it := r.item(id, index); it.Failure == nil || it.Failure.Code != fault.Exhausted || !strings.Contains(it.Failure.Reason, "schedule nightly/2026-11-22 is 14 credits") {
+			t.Errorf("item %d: %+v, want exhausted, and the budget named", index, it.Failure)
+		}
+	}
+}
+
 // TestAnAccountBudgetMakesItemsWait: nobody spends a retry on it.
 func TestAnAccountBudgetMakesItemsWait(t *testing.T) {
 	r := newRig(t)
