@@ -1,10 +1,8 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"path"
-	"strings"
 	"time"
 
 	"github.com/segue-audio/segue/internal/archive"
@@ -30,7 +28,7 @@ func (h *Handlers) Fetch(ctx context.Context, p tasks.Fetch) error {
 	if err := h.claim(ctx, j, r); err != nil {
 		return done(err)
 	}
-	tracks, err := h.keep(ctx, j, store)
+	tracks, err := h.keepAll(ctx, j, store)
 	if err != nil {
 		return h.refused(ctx, j, r, stillThere(j, err))
 	}
@@ -49,12 +47,12 @@ func stillThere(j *job, err error) error {
 }
 
 // keep archives every track of the item.
-func (h *Handlers) keep(ctx context.Context, j *job, store archive.Archive) ([]session.Track, error) {
+func (h *Handlers) keep(ctx context.Context, j *job, store archive.Archive, how Keeping) ([]session.Track, error) {
 	tracks := make([]session.Track, len(j.Item.Tracks))
 	copy(tracks, j.Item.Tracks)
 	renewed := false
 	for n := 0; n < len(tracks); n++ {
-		kept, err := store.Keep(ctx, want(j, n, tracks[n]))
+		kept, err := store.Keep(ctx, how.want(j, n, tracks[n]))
 		code := fault.CodeOf(err)
 		if (code == fault.Denied || code == fault.NotFound) && !renewed {
 			// The signed URL has expired: asking about the operation gives a new one.
@@ -93,6 +91,7 @@ func (h *Handlers) renew(ctx context.Context, j *job, tracks []session.Track) er
 		for _, fresh := range state.Tracks {
 			if fresh.AudioID == tracks[n].AudioID {
 				tracks[n].AudioURL = fresh.AudioURL
+				tracks[n].ImageURL = cmp.Or(fresh.ImageURL, tracks[n].ImageURL)
 			}
 		}
 	}
@@ -103,18 +102,17 @@ func (h *Handlers) renew(ctx context.Context, j *job, tracks []session.Track) er
 // before the length, not the download, counts as wrong.
 const maxDisagreements = 4
 
-// want names a track's place in the archive: session/index-stem-n.
-func want(j *job, n int, t session.Track) archive.Want {
-	base := nameOf(j.Item.Source)
-	stem := archive.SafeName(strings.TrimSuffix(base, path.Ext(base)))
+// want names a track and its place in the archive.
+func (k Keeping) want(j *job, n int, t session.Track) archive.Want {
 	declared := t.DurationSeconds
 	if j.Item.Attempts >= maxDisagreements {
 		// A provider that declares a wrong length must not cost a track that was
 		// paid for: it is whole by every other measure.
 		declared = 0
 	}
-	return archive.Want{
-		URL: t.AudioURL, Key: t.AudioID, Duration: declared,
-		Name: fmt.Sprintf("%s/%03d-%s-%d", j.Item.Session, j.Item.Index, stem, n+1),
+	w := archive.Want{URL: t.AudioURL, Key: t.AudioID, Duration: declared, Name: k.Layout.Track(fieldsOf(j, n, t))}
+	if k.Tags {
+		w.Tags = tagsOf(j, t)
 	}
+	return w
 }

@@ -37,7 +37,7 @@ import (
 	"github.com/segue-audio/segue/tasks"
 )
 
-// Handlers executes tasks. All fields but Stage must be set.
+// Handlers executes tasks. All fields but those that say what nil means must be set.
 type Handlers struct {
 	Store    *session.Store
 	Queue    *queue.Queue
@@ -55,11 +55,23 @@ type Handlers struct {
 	// Stage turns a local file into a URL that a provider can fetch. Nil means
 	// that this worker has no address a provider could reach.
 	Stage func(ctx context.Context, s session.Source) (url string, err error)
+	// Sign gives a URL by which a provider can fetch an object of the object store
+	// (s3://), in the state that it was submitted in. Nil refuses such sources.
+	Sign func(ctx context.Context, s session.Source) (url string, err error)
+	// Remember is told of items that have succeeded, some hundred at a time, when their
+	// session is complete, so that nothing of them is paid for again. It is told of each
+	// at least once. Nil remembers nothing.
+	Remember func(ctx context.Context, s *session.Session, items []*session.Item) error
 	// Callback gives the URL at which a provider reports under a token. Nil means
 	// that no provider can reach us: polling alone does the job.
 	Callback func(providerName, token string) string
+	// Bulk makes a session of a schedule's firing, and reports it. Its errors say not_found
+	// or conflict when there is nothing to do any more.
+	Bulk func(ctx context.Context, firing tasks.Run) error
 	// Archive opens where a session's results go; the empty URL is the default.
 	Archive func(url string) (archive.Archive, error)
+	// Keeping says how results are archived by now; nil is the zero Keeping.
+	Keeping func() Keeping
 	Log     *slog.Logger
 	// Worker is this process's name in claims and heartbeats.
 	Worker string
@@ -138,7 +150,7 @@ func (h *Handlers) begin(ctx context.Context, ref tasks.Step, want session.State
 		return nil, err
 	}
 	it := &work.Item
-	if it.Since == 0 || (it.Backlog && it.State == session.Queued) {
+	if it.Since == 0 || (it.Backlog && it.State == session.Queued && it.Failure == nil) {
 		it.Since = work.Now.UnixMilli() // a step's time begins with its first attempt
 	}
 	mine := string(it.Step) == ref.Name && it.Generation == ref.Generation && it.Rescue == ref.Rescue

@@ -88,8 +88,8 @@ func onTheWay(cause error) bool {
 		return false
 	}
 	f, ok := errors.AsType[*fault.Error](cause)
-	if !ok || f.Scope != fault.ScopeItem {
-		return false
+	if !ok || (f.Scope != fault.ScopeItem && f.Charge == fault.ChargeNone) {
+		return false // it said for how many others it holds
 	}
 	return f.Code == fault.Unavailable || f.Code == fault.Timeout
 }

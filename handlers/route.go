@@ -25,6 +25,7 @@ func (h *Handlers) Mux() *asynq.ServeMux {
 	handle(mux, tasks.SessionAdmit, h.Admit)
 	handle(mux, tasks.SessionSettle, h.Settle)
 	handle(mux, tasks.KeeperSweep, h.Sweep)
+	handle(mux, tasks.BulkRun, h.Run)
 	return mux
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/tasks"
 )
 
@@ -26,6 +27,9 @@ func (h *Handlers) Settle(ctx context.Context, p tasks.Settle) error {
 		return again(backoff(0, err), err)
 	}
 	h.at("reported")
+	if err := h.remember(ctx, p.Session); err != nil {
+		return again(backoff(0, err), err)
+	}
 	first, err := h.Store.Settle(ctx, p.Session, p.Completion)
 	if err != nil {
 		return err
@@ -38,6 +42,47 @@ func (h *Handlers) Settle(ctx context.Context, p tasks.Settle) error {
 		return err
 	}
 	return h.Store.Close(ctx, p.Session)
+}
+
+// rememberAtOnce is how many items Remember is told of at a time.
+const rememberAtOnce = 256
+
+// remember tells what was paid for. What cannot be remembered whatever is tried is
+// said and passed over: the session still ends.
+func (h *Handlers) remember(ctx context.Context, id string) error {
+	if h.Remember == nil {
+		return nil
+	}
+	current, err := h.Store.Session(ctx, id)
+	if err != nil {
+		return err
+	}
+	batch := make([]*session.Item, 0, rememberAtOnce)
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		err := h.Remember(ctx, current, batch)
+		batch = batch[:0]
+		if fault.CodeOf(err) == fault.Invalid || fault.CodeOf(err) == fault.Denied {
+			h.Log.ErrorContext(ctx, "results are not remembered, and would be paid for again", slog.String("session", id), slog.String("reason", fault.Reason(err)))
+			return nil
+		}
+		return err
+	}
+	err = h.Store.Each(ctx, id, 0, 0, func(it *session.Item) error {
+		if it.State != session.Succeeded {
+			return nil
+		}
+		if batch = append(batch, it); len(batch) == cap(batch) {
+			return flush()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
 }
 
 // report writes the session beside its archived results, so that a folder of

@@ -138,6 +138,8 @@ func (h *Handlers) audio(ctx context.Context, j *job) (provider.Audio, error) {
 	case j.account.Info.Uploads.By == provider.ByBytes:
 		audio.Open = func(ctx context.Context) (io.ReadCloser, error) { return h.Open(ctx, src) }
 		return audio, nil
+	case strings.HasPrefix(src.URL, "s3://"):
+		return h.signed(ctx, src, audio)
 	case src.URL != "":
 		return audio, nil
 	case h.Stage == nil:
@@ -145,6 +147,16 @@ func (h *Handlers) audio(ctx context.Context, j *job) (provider.Audio, error) {
 			errors.New("no address from which the provider could fetch local files: set server.public_url and run segue serve"))
 	}
 	url, err := h.Stage(ctx, src)
+	audio.URL = url
+	return audio, err
+}
+
+// signed is an object of the object store as a provider fetches it.
+func (h *Handlers) signed(ctx context.Context, src session.Source, audio provider.Audio) (provider.Audio, error) {
+	if h.Sign == nil {
+		return audio, fault.Uncharged(fault.Unavailable, "handlers.audio", errors.New("this worker has no object store from which the provider could fetch s3:// sources"))
+	}
+	url, err := h.Sign(ctx, src)
 	audio.URL = url
 	return audio, err
 }

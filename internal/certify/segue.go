@@ -79,6 +79,10 @@ func (s *Segue) config() []byte {
 		"sunoapi":  fmt.Sprintf("\n    staging_url: %s/sunoapi-staging", provider),
 		"mountsea": fmt.Sprintf("\n    credits_url: %s/mountsea-credits", gate),
 	}[o.Provider]
+	if !o.Mild {
+		// The simulated provider allows any number, and what is to be shown is many kills.
+		own += "\n    limits: {submit: none, in_flight: 0}"
+	}
 	return fmt.Appendf(nil, `redis: {url: %q}
 state_dir: state/segue
 log: {format: json, level: info}

@@ -32,7 +32,9 @@ var planted = map[string]struct {
 }{
 	"a driver that repeats what got no answer": {breaks: "P1: a second request for one generation", plant: func(s *sim) { s.vendor.sendsTwice = true }},
 	// Its claim was given up by then, and so were the credits that it set aside.
-	"a request that leaves after its deadline": {breaks: "P", plant: func(s *sim) { s.vendor.fence = false }, seed: 700},
+	"a request that leaves after its deadline": {breaks: "P", plant: func(s *sim) {
+		s.vendor.fence, s.p.inFlight, s.p.rate = false, 0, 0
+	}},
 	"evidence that is believed too early":      {breaks: "P", plant: func(s *sim) { s.vendor.hasty = true }},
 	"a store that compares no epochs": {breaks: "P", plant: func(s *sim) {
 		s.tamper = func(args []any) {
@@ -51,6 +53,7 @@ var planted = map[string]struct {
 			}
 		}
 	}},
+	"limits that are lower than told": {breaks: "limits: ", plant: func(s *sim) { s.vendor.narrow = true }},
 	"results that are mixed up":       {breaks: "P3: item", plant: func(s *sim) { s.vendor.mixesUp = true }},
 	"a budget that nobody is told of": {breaks: "P7: ", plant: func(s *sim) { s.hidesBudget = true }},
 	"a sweep that never comes":        {breaks: "P2: it does not end", plant: func(s *sim) { s.sweepless = true }},

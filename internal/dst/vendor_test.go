@@ -72,8 +72,9 @@ type vendor struct {
 	s     *sim
 	fence bool // a request is not sent after its deadline, as provider/rest promises
 	// Defects to be found: the driver sends again what got no answer; its Evidence
-	// promises more than is true; it takes one operation's results for another's.
-	sendsTwice, hasty, mixesUp bool
+	// promises more than is true; it takes one operation's results for another's; its
+	// limits are lower than its Info says.
+	sendsTwice, hasty, mixesUp, narrow bool
 
 	opened     int
 	requests   []*request
@@ -86,11 +87,19 @@ func (v *vendor) info() provider.Info {
 	return provider.Info{
 		Name: "vendor", Uploads: provider.Uploads{Paid: v.s.p.paidUpload, Clips: true, Formats: []string{"mp3"}},
 		Models: []provider.Model{{Name: "m1"}}, Prices: provider.Prices{Upload: v.price(session.StepUpload), Extend: v.price(session.StepExtend)},
-		Limits:    provider.Limits{InFlight: v.s.p.inFlight, Submit: provider.Rate{N: v.s.p.rate, Per: rateSpan}},
+		Limits:    v.limits(),
 		Poll:      provider.Polling{Min: 2 * time.Second, Max: 30 * time.Second, Deadline: 6 * time.Hour},
 		Retention: 14 * 24 * time.Hour, Callbacks: v.s.p.callbacks,
 		Evidence: v.evidence(),
 	}
+}
+
+func (v *vendor) limits() provider.Limits {
+	limits := provider.Limits{InFlight: v.s.p.inFlight, Submit: provider.Rate{N: v.s.p.rate, Per: rateSpan}}
+	if v.narrow {
+		limits.InFlight, limits.Submit.N = 2*limits.InFlight, 2*limits.Submit.N
+	}
+	return limits
 }
 
 // rateSpan is what the provider's rate is counted in.
@@ -156,9 +165,11 @@ func (v *vendor) exchange(ctx context.Context, of place, remote, callbackURL str
 	const op = "vendor.Submit"
 	a := v.s.actorOf(ctx)
 	said := v.s.gate(a, atCall, fmt.Sprintf("request %s %d", of.step, of.index))
-	if err := provider.Leave(ctx); err != nil {
-		v.s.mark("a request was refused leave")
-		return nil, err
+	if v.fence {
+		if err := provider.Leave(ctx); err != nil {
+			v.s.mark("a request was refused leave")
+			return nil, err
+		}
 	}
 	if deadline, ok := ctx.Deadline(); v.fence && (ctx.Err() != nil || ok && !time.Now().Before(deadline)) {
 		v.s.mark("the fence held a request back")
