@@ -35,7 +35,7 @@ var planted = map[string]struct {
 	"a request that leaves after its deadline": {breaks: "P", plant: func(s *sim) {
 		s.vendor.fence, s.p.inFlight, s.p.rate = false, 0, 0
 	}},
-	"evidence that is believed too early":      {breaks: "P", plant: func(s *sim) { s.vendor.hasty = true }},
+	"evidence that is believed too early": {breaks: "P", plant: func(s *sim) { s.vendor.hasty = true }},
 	"a store that compares no epochs": {breaks: "P", plant: func(s *sim) {
 		s.tamper = func(args []any) {
 			if !writes(args) {
