@@ -41,9 +41,9 @@ func (h *Handlers) Fetch(ctx context.Context, p tasks.Fetch) error {
 func stillThere(j *job, err error) error {
 	age := j.Now.Sub(time.UnixMilli(j.Item.Since))
 	if j.account.Info.Retention > 0 && age > j.account.Info.Retention {
-		return fault.New(fault.NotFound, "handlers.Fetch", err)
+		return fault.Uncharged(fault.NotFound, "handlers.Fetch", err)
 	}
-	return &fault.Error{Code: fault.Unavailable, Op: "handlers.Fetch", RetryAfter: fault.RetryAfter(err), Err: err}
+	return &fault.Error{Code: fault.Unavailable, Op: "handlers.Fetch", Charge: fault.ChargeNone, RetryAfter: fault.RetryAfter(err), Err: err}
 }
 
 // keep archives every track of the item.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func (e *examination) examine(ctx context.Context) ([]doctor.Finding, error) {
 	findings = append(findings, state...)
 	findings = append(findings, doctor.Accounts(ctx, e.credentials(ctx))...)
 	findings = append(findings, e.publicURL().Examine(ctx)...)
-	findings = append(findings, e.disk().Examine()...)
+	findings = append(findings, e.examineDisk(ctx)...)
 	if err := e.close(); err != nil {
 		findings = append(findings, doctor.Finding{Check: "embedded.stop", Level: doctor.Warning, Text: sentence(err)})
 	}
@@ -297,7 +298,22 @@ func (e *examination) disk() doctor.Disk {
 		about.Archive = filepath.FromSlash(u.Path)
 	default:
 		about.Elsewhere = where
-		_, about.Unusable = archive.Open(where, archive.Options{HTTP: e.calls, Probe: probeKept, Log: e.log})
 	}
 	return about
+}
+
+// examineDisk also asks a bucket whether results can be stored in it.
+func (e *examination) examineDisk(ctx context.Context) []doctor.Finding {
+	about := e.disk()
+	if about.Elsewhere == "" {
+		return about.Examine()
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	store, err := archive.Open(about.Elsewhere, e.archiveOptions(e.calls))
+	if err == nil {
+		err = archive.Check(ctx, store)
+	}
+	about.Unusable, about.Tried = err, err == nil
+	return about.Examine()
 }

@@ -50,7 +50,7 @@ func (s *submission) bind(f *pflag.FlagSet) {
 	f.StringVar(&s.account, "account", "", "account of the provider (default: one that has credit, free slots and no pause)")
 	f.StringVar(&s.name, "name", "", "a name for the session")
 	f.StringVar(&s.out, "out", "", "directory for the results")
-	f.StringVar(&s.archive, "archive", "", "archive URL for the results, instead of --out")
+	f.StringVar(&s.archive, "archive", "", "archive for the results, instead of --out: file:///directory or s3://bucket/prefix")
 	f.StringVar(&s.onUnknown, "on-unknown", session.Hold, "what to do when a paid request got no answer: hold, or resubmit (may pay twice)")
 	f.StringVar(&s.priority, "priority", "", "share of the account while other sessions of it wait: low, normal or high (default: normal, or as it was)")
 	f.Float64Var(&s.credits, "budget", 0, "the most credits that this session may spend (default: no limit of its own)")
@@ -88,7 +88,7 @@ func (s *submission) settle(f *pflag.FlagSet) {
 		s.budget = &s.credits
 	}
 	s.wrong = s.findings(f)
-	s.archive = cmp.Or(absolute(s.out), s.archive)
+	s.archive = cmp.Or(absolute(s.out), archiveNamed(s.archive))
 }
 
 // absolute makes a directory mean the same to workers elsewhere on this machine.
@@ -114,6 +114,7 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 	if f.Changed("out") && f.Changed("archive") {
 		all = append(all, wrong("--archive", "it says the same thing as --out; give one"))
 	}
+	all = append(all, archiveFindings(s.archive)...)
 	return all
 }
 

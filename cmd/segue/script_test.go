@@ -40,22 +40,26 @@ func TestMain(m *testing.M) {
 //	forget PATTERN           deletes every key of the script's database that matches
 //	dumpredis FILE           writes every key and value of the script's database
 //	shape FILE               holds a session's JSON to what interface.md promises
+//	store BUCKET             gives the script a bucket of a real S3 server: s3://$BUCKET
 //	sim …                    see (*rig).command
 func TestScripts(t *testing.T) {
-	redis := newDatabases(t)
+	redis, store := newDatabases(t), newStore(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
 		RequireUniqueNames: true,
 		Setup:              func(env *testscript.Env) error { return setUp(env, redis) },
 		Condition: func(name string) (bool, error) {
-			if name == "redis" {
+			switch name {
+			case "redis":
 				return redis.url != "", nil
+			case "store":
+				return store != nil, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "id": sessionID, "redis": useRedis, "cut": cut, "nowhere": nowhere,
-			"dumpredis": dumpRedis, "forget": forget, "shape": shape,
+			"dumpredis": dumpRedis, "forget": forget, "shape": shape, "store": store.use,
 			"sim": func(ts *testscript.TestScript, neg bool, args []string) { rigOf(ts, neg).command(ts, args) },
 		},
 	})

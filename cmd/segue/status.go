@@ -5,10 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +184,10 @@ func (a *app) resultsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "results SESSION",
 		Short: "List a session's archived files and audioIds, or copy the files",
-		Args:  one(aSession),
+		Long: `Lists what a session has brought, or with --out copies it out of the archive, be that a
+directory or a bucket. What the provider has finished and nobody has archived yet is
+downloaded from it instead, which costs nothing; the archive stays as it is.`,
+		Args: one(aSession),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "csv" && format != "json" && format != "" {
 				return usage("--format is %q; it is csv or json", format)
@@ -208,7 +208,7 @@ func (a *app) sessionResults(ctx context.Context, sys *system, id, out, format s
 		return unknownSession(err, id)
 	}
 	if out != "" {
-		if err := copyResults(status, out); err != nil {
+		if err := sys.copyResults(ctx, status, out); err != nil {
 			return err
 		}
 	}
@@ -219,49 +219,6 @@ func (a *app) sessionResults(ctx context.Context, sys *system, id, out, format s
 		return a.resultsCSV(status)
 	}
 	a.printStatus(status)
-	return nil
-}
-
-// copyResults copies every archived file, and points the status at the copies.
-func copyResults(status *enqueue.Status, out string) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
-	for i := range status.Items {
-		for t := range status.Items[i].Tracks {
-			track := &status.Items[i].Tracks[t]
-			if track.File == "" {
-				continue
-			}
-			to := filepath.Join(out, filepath.Base(track.File))
-			if err := copyFile(track.File, to); err != nil {
-				return fmt.Errorf("copy %s: %w", track.File, bare(err))
-			}
-			track.File = to
-		}
-	}
-	return nil
-}
-
-// copyFile writes the whole file or nothing under its name.
-func copyFile(from, to string) error {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Close() }() // read only
-	part, err := os.CreateTemp(filepath.Dir(to), ".segue-*.part")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(part, source)
-	err = errors.Join(err, part.Chmod(0o644), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), to)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
-	}
 	return nil
 }
 

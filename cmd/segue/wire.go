@@ -302,7 +302,7 @@ func (s *system) archiveAt(url string) (archive.Archive, error) {
 	if opened, ok := s.archives[url]; ok {
 		return opened, nil
 	}
-	opened, err := archive.Open(url, archive.Options{HTTP: s.fetch.Client(client), Probe: probeKept, Log: s.log})
+	opened, err := archive.Open(url, s.archiveOptions(s.fetch.Client(client)))
 	if err == nil {
 		s.archives[url] = opened
 	}
@@ -336,7 +336,7 @@ var atPlace func(place string)
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
 		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Gate: s.gate, Timing: timing.NewBook(s.rdb), Announced: s.announced,
-		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt,
+		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt, Keeping: s.keeping,
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
 	}
 	if s.reach != "" {

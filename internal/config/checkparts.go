@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/segue-audio/segue/internal/archive"
+	"github.com/segue-audio/segue/internal/fault"
 )
 
 // entryName is what a name under providers, accounts, tokens or schedules looks
@@ -138,6 +141,10 @@ func (l *loader) checkStorage(c *Config) {
 		l.fail(l.origin(p), p, "file:// is followed by an absolute path: file:///directory")
 	case isFile && strings.ContainsAny(dir, "?#"):
 		l.fail(l.origin(p), p, "a file URL has no ? or #: write them as %3F and %23, or write the path without file://")
+	}
+	if _, err := archive.ParseLayout(c.Archive.Layout); err != nil {
+		p := path{"archive", "layout"}
+		l.fail(l.origin(p), p, strings.ReplaceAll(fault.Reason(err), "\n", "; "))
 	}
 	access, secret := c.S3.AccessKey.IsZero(), c.S3.SecretKey.IsZero()
 	if p := (path{"s3", "access_key"}); access != secret && c.S3.missing == nil {

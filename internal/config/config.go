@@ -209,6 +209,13 @@ type Staging struct {
 type Archive struct {
 	// URL is file:///directory or s3://bucket/prefix; it is never empty here.
 	URL string `mapstructure:"url"`
+	// Layout is the template of the tracks' names; see archive.ParseLayout.
+	Layout string `mapstructure:"layout" default:"{session}/{index}-{stem}-{n}.{ext}"`
+	// Tags writes titles and ids into the files, Covers keeps cover images, Sources a
+	// copy of what was sent.
+	Tags    bool `mapstructure:"tags" default:"false"`
+	Covers  bool `mapstructure:"covers" default:"false"`
+	Sources bool `mapstructure:"sources" default:"false"`
 }
 
 // S3 is the object store behind every s3:// URL.

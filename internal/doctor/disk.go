@@ -21,6 +21,8 @@ type Disk struct {
 	// Elsewhere, which is no directory; Unusable is then why that cannot be.
 	Archive, Elsewhere string
 	Unusable           error
+	// Tried says that something was stored Elsewhere, to see whether it can be.
+	Tried bool
 	// State is the state directory.
 	State string
 	// Free says how many bytes a directory's file system has left for us; nil asks
@@ -39,7 +41,9 @@ func (d Disk) Examine() []Finding {
 	case d.Archive != "":
 		d.directory("disk.archive", "archive.url", d.Archive, &c)
 	case d.Unusable != nil:
-		c.add(Error, "disk.archive", "archive.url: file:///directory", "results cannot be kept in %s: %s", d.Elsewhere, fault.Reason(d.Unusable))
+		c.add(Error, "disk.archive", "put archive.url and s3 right (segue config print shows where they come from)", "results cannot be kept in %s: %s", d.Elsewhere, fault.Reason(d.Unusable))
+	case d.Tried:
+		c.ok("disk.archive", "results can be stored in %s", d.Elsewhere)
 	default:
 		c.add(Note, "disk.archive", "", "results are kept in %s, which was not looked at", d.Elsewhere)
 	}

@@ -45,6 +45,7 @@ func TestDisk(t *testing.T) {
 		"no room":     {Disk{Archive: dir, State: dir, Free: room(50<<20, nil)}, []expected{{Error, "disk.archive", "only 50.0 MB are left", "make room"}, {Error, "disk.state", "only 50.0 MB", "state_dir"}}},
 		"broken":      {Disk{Archive: dir, State: dir, Free: room(0, syscall.EIO)}, []expected{{Warning, "disk.archive", "could not be looked at: input/output error", ""}, {Warning, "disk.state", "could not be looked at", ""}}},
 		"elsewhere":   {Disk{Elsewhere: "s3://bucket", State: dir, Free: room(plenty, nil)}, []expected{{Note, "disk.archive", "results are kept in s3://bucket", ""}}},
+		"tried":       {Disk{Elsewhere: "s3://bucket", Tried: true, State: dir, Free: room(plenty, nil)}, nil},
 		"nowhere":     {Disk{Elsewhere: "s3://bucket", Unusable: errors.New("not supported"), State: dir, Free: room(plenty, nil)}, []expected{{Error, "disk.archive", "cannot be kept in s3://bucket: not supported", "archive.url"}}},
 	} {
 		t.Run(name, func(t *testing.T) { holds(t, c.disk.Examine(), c.want...) })

@@ -60,8 +60,8 @@ func TestTenThousand(t *testing.T) {
 	st := proctest.Decode(t, out.stdout)
 	fulfilled(t, s.provider, songs, st)
 	recorded(t, filepath.Join(s.dir, "archive"), st)
-	if files := filesBelow(t, filepath.Join(s.dir, "archive", st.SessionID)); len(files) != 2*n+1 {
-		t.Errorf("%d files in the archive, want %d tracks and session.json", len(files), 2*n)
+	if files := filesBelow(t, filepath.Join(s.dir, "archive", st.SessionID)); len(files) != 3*n+1 {
+		t.Errorf("%d files in the archive, want %d tracks, %d sidecars and session.json", len(files), 2*n, n)
 	}
 	if credits := s.provider.State().Accounts[0].Credits; credits != 0 {
 		t.Errorf("%d credits are left of what %d songs cost, want 0", credits, n)
