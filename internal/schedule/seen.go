@@ -91,11 +91,11 @@ func (s *Store) Mark(ctx context.Context, name, fire string, keys []string) erro
 	return nil
 }
 
-// Carried says of each source, by its key, whether this very firing has marked it: what
-// a firing that is repeated need not look at again.
+// Carried says of each source, by its key, whether the firing has marked it, or any with
+// an empty fire: what a firing that is repeated need not look at again.
 func (s *Store) Carried(ctx context.Context, name, fire string, keys []string) ([]bool, error) {
 	const op = "schedule.Carried"
-	if err := checkNames(op, name, fire, false); err != nil {
+	if err := checkNames(op, name, fire, true); err != nil {
 		return nil, err
 	}
 	own, carried := mark(fire), make([]bool, 0, len(keys))
@@ -114,7 +114,7 @@ func (s *Store) Carried(ctx context.Context, name, fire string, keys []string) (
 			return nil, down(op, err)
 		}
 		for _, one := range held {
-			carried = append(carried, one.Val() == own)
+			carried = append(carried, one.Val() == own || fire == "" && len(one.Val()) == len(own))
 		}
 	}
 	return carried, nil

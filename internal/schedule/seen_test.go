@@ -56,6 +56,11 @@ func TestNewFilesOnly(t *testing.T) {
 		if diff := cmp.Diff([]bool{true, true, false, false}, carried); diff != "" {
 			t.Errorf("Carried() (-want +got):\n%s", diff)
 		}
+		carried, err = w.Carried(ctx, "x", "", []string{"a", "b", "c", "d"})
+		w.ok(err)
+		if diff := cmp.Diff([]bool{true, true, false, false}, carried); diff != "" {
+			t.Errorf("Carried() by any (-want +got):\n%s", diff)
+		}
 		carried, err = w.Carried(ctx, "x", second, []string{"a", "c"})
 		w.ok(err)
 		if diff := cmp.Diff([]bool{false, false}, carried); diff != "" {
@@ -110,8 +115,8 @@ func TestSeenRefuses(t *testing.T) {
 		_, err := w.Fresh(ctx, "x", fire, []string{"a"})
 		wantCode(t, fmt.Sprintf("Fresh() for %q", fire), err, fault.Invalid)
 	}
-	_, err := w.Carried(ctx, "x", "", []string{"a"})
-	wantCode(t, "Carried() by nobody", err, fault.Invalid)
+	_, err := w.Carried(ctx, "x", "yesterday", []string{"a"})
+	wantCode(t, "Carried() by what is no firing", err, fault.Invalid)
 	wantCode(t, "Mark() for nobody", w.Mark(ctx, "x", "", []string{"a"}), fault.Invalid)
 	wantCode(t, "Forget() of what cannot be", w.Forget(ctx, "no name"), fault.NotFound)
 }
