@@ -48,6 +48,7 @@ type app struct {
 	providers  *provider.Registry
 	configFile string
 	json       bool
+	buckets    *buckets
 }
 
 // The exit codes, which scripts rely on.
@@ -88,7 +89,7 @@ func hinted(err error, format string, args ...any) error {
 }
 
 func run(ctx context.Context, env environment) int {
-	a := &app{environment: env, providers: all.Providers()}
+	a := &app{environment: env, providers: all.Providers(), buckets: &buckets{}}
 	root := a.root()
 	root.SetArgs(env.args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -211,7 +212,7 @@ held, 130 interrupted.`,
 		config.AddFlag(flags, key, text)
 	}
 	root.AddCommand(
-		a.demoCommand(), a.runCommand(), a.submitCommand(),
+		a.demoCommand(), a.planCommand(), a.runCommand(), a.submitCommand(),
 		a.statusCommand(), a.sessionsCommand(), a.itemsCommand(), a.resultsCommand(),
 		a.cancelCommand(), a.retryCommand(), a.resolveCommand(), a.priorityCommand(),
 		a.accountsCommand(), a.ledgerCommand(), a.rebuildCommand(),

@@ -8,9 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +43,13 @@ type submission struct {
 	params                  enqueue.Extend
 	// The weights are flags that may be absent, which 0 is not.
 	style, weirdness, audio float64
+	// plan is the hash of the plan that must hold; encoding is what manifests are in.
+	plan, encoding string
 	// wrong is what settle found.
 	wrong []source.Finding
+	// inspected and target are what inputs found.
+	inspected []source.Inspected
+	target    target
 }
 
 // bind declares the flags.
@@ -54,7 +62,8 @@ func (s *submission) bind(f *pflag.FlagSet) {
 	f.StringVar(&s.onUnknown, "on-unknown", session.Hold, "what to do when a paid request got no answer: hold, or resubmit (may pay twice)")
 	f.StringVar(&s.priority, "priority", "", "share of the account while other sessions of it wait: low, normal or high (default: normal, or as it was)")
 	f.Float64Var(&s.credits, "budget", 0, "the most credits that this session may spend (default: no limit of its own)")
-	f.BoolVar(&s.again, "again", false, "submit anew, and pay anew, what was submitted before")
+	f.BoolVar(&s.again, "again", false, "submit anew, and pay anew, what was submitted or paid for before")
+	f.StringVar(&s.encoding, "encoding", "", "what manifests are written in that do not say so: utf-8 (default), latin-1 or windows-1252")
 	f.BoolVar(&s.extend, "extend", false, "have every file extended; without it the files are only uploaded")
 	f.Float64Var(&s.params.ContinueAt, "continue-at", 0, "where to continue, in seconds from the beginning or (-5) from the end")
 	f.StringVar(&s.params.Model, "model", "", "model (default: the provider's)")
@@ -68,6 +77,11 @@ func (s *submission) bind(f *pflag.FlagSet) {
 	f.Float64Var(&s.style, "style-weight", 0, "0 to 1")
 	f.Float64Var(&s.weirdness, "weirdness-constraint", 0, "0 to 1")
 	f.Float64Var(&s.audio, "audio-weight", 0, "0 to 1")
+}
+
+// bindPlan declares what holds a submission to a plan.
+func (s *submission) bindPlan(f *pflag.FlagSet) {
+	f.StringVar(&s.plan, "plan", "", "the hash that segue plan printed: refuse when inputs, prices, balance, or what was paid for have moved")
 }
 
 // settle reads what only the set of given flags tells.
@@ -108,6 +122,12 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 	if f.Changed("priority") && !isPriority(s.priority) {
 		all = append(all, wrong("--priority", fmt.Sprintf("it is low, normal or high, not %q", s.priority)))
 	}
+	if f.Changed("plan") && !planHash.MatchString(s.plan) {
+		all = append(all, wrong("--plan", fmt.Sprintf("%q is not the hash of a plan of this version; segue plan prints it", s.plan)))
+	}
+	if !slices.Contains(encodings, strings.ToLower(s.encoding)) {
+		all = append(all, wrong("--encoding", fmt.Sprintf("it is utf-8, latin-1 or windows-1252, not %q", s.encoding)))
+	}
 	if !(s.credits >= 0 && s.credits <= 1e9) {
 		all = append(all, wrong("--budget", fmt.Sprintf("it is 0 to 1e9 credits, not %g", s.credits)))
 	}
@@ -117,6 +137,12 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 	all = append(all, archiveFindings(s.archive)...)
 	return all
 }
+
+// planHash is the form of a plan's hash.
+var planHash = regexp.MustCompile(`^p1-[0-9a-f]{32}$`)
+
+// encodings are those of manifests; empty is UTF-8.
+var encodings = []string{"", "utf-8", "latin-1", "windows-1252"}
 
 // wrong is a finding about a flag.
 func wrong(flag, reason string) source.Finding {
@@ -151,6 +177,7 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, a
 	if err := a.report(findings); err != nil {
 		return nil, t.provider, err
 	}
+	sub.inspected, sub.target = inspected, t
 	if len(s.Items) == 0 {
 		return nil, t.provider, usage("no audio files in %s", strings.Join(args, ", "))
 	}
@@ -189,30 +216,74 @@ func (a *app) target(cfg *config.Config, sub *submission) (target, []source.Find
 
 // inspect finds and probes the inputs.
 func (a *app) inspect(ctx context.Context, cfg *config.Config, sub *submission, args []string, watch func(done, total int)) ([]source.Inspected, []source.Finding, error) {
-	exclude := []string{cfg.StateDir}
-	if sub.archive != "" && !strings.Contains(sub.archive, "://") {
-		exclude = append(exclude, sub.archive)
-	}
-	inputs, findings := source.Expand(ctx, args, source.Options{Stdin: a.stdin, Exclude: exclude})
-	client, err := egress.Client(cfg.Security.AllowPrivateHosts)
+	inputs, findings := source.Expand(ctx, args, a.expansion(cfg, sub))
+	inspector, err := a.inspector(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	done := 0
-	inspector := source.Inspector{
+	inspector.Workers = min(inspector.Workers, max(len(inputs), 1))
+	inspector.Done = func(source.Inspected) { done++; watch(done, len(inputs)) }
+	inspected := make([]source.Inspected, 0, len(inputs))
+	for in, finding := range inspector.All(ctx, eachOf(inputs)) {
+		inspected = append(inspected, in)
+		if finding != nil {
+			findings = append(findings, *finding)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, nil, notSent(ctx)
+	}
+	return inspected, findings, nil
+}
+
+// notSent is the end of a command that was stopped before anything was sent.
+func notSent(ctx context.Context) error {
+	if code := fault.CodeOf(ctx.Err()); code != fault.Canceled {
+		return fault.Uncharged(code, "segue.inspect", ctx.Err())
+	}
+	return &failure{exitInterrupted, errors.New("stopped; nothing was sent"), "the same command again"}
+}
+
+// expansion is how the sources of a command are found.
+func (a *app) expansion(cfg *config.Config, sub *submission) source.Options {
+	o := source.Options{Stdin: a.stdin, Exclude: []string{cfg.StateDir}, Encoding: sub.encoding}
+	for _, results := range []string{sub.archive, cfg.Archive.URL} {
+		if results != "" && (isObject(results) || !strings.Contains(results, "://")) {
+			o.Exclude = append(o.Exclude, results)
+		}
+	}
+	o.Bucket = func(name string) (source.Bucket, error) { return a.buckets.open(cfg.S3, name) }
+	return o
+}
+
+// inspector probes inputs: files whole, what is remote by the parts that say what
+// it is.
+func (a *app) inspector(cfg *config.Config) (source.Inspector, error) {
+	client, err := egress.Client(cfg.Security.AllowPrivateHosts)
+	if err != nil {
+		return source.Inspector{}, err
+	}
+	return source.Inspector{
 		Workers: 2 * runtime.NumCPU(),
 		File:    probeFile,
 		URL: func(ctx context.Context, url string) (source.Probed, error) {
 			info, err := remote.Probe(ctx, client, url)
 			return probed(info, time.Time{}), err
 		},
-		Done: func(source.Inspected) { done++; watch(done, len(inputs)) },
+		Object: a.probeObject(cfg),
+	}, nil
+}
+
+// eachOf gives inputs as source.All does.
+func eachOf(inputs []source.Input) iter.Seq2[source.Input, *source.Finding] {
+	return func(yield func(source.Input, *source.Finding) bool) {
+		for _, in := range inputs {
+			if !yield(in, nil) {
+				return
+			}
+		}
 	}
-	inspected, more, err := inspector.Inspect(ctx, inputs)
-	if fault.CodeOf(err) == fault.Canceled {
-		err = &failure{exitInterrupted, errors.New("stopped; nothing was sent"), "the same command again"}
-	}
-	return inspected, append(findings, more...), err
 }
 
 func probeFile(ctx context.Context, path string) (source.Probed, error) {
@@ -242,21 +313,17 @@ func probed(info *audio.Info, modified time.Time) source.Probed {
 // that it did not look at.
 func (s *system) probeSource(ctx context.Context, src session.Source) (session.Source, error) {
 	var found source.Probed
-	if src.Path != "" {
-		var err error
-		if found, err = probeFile(ctx, src.Path); err != nil {
-			return src, err
-		}
-	} else {
-		client, err := s.egressClient()
-		if err != nil {
-			return src, err
-		}
-		info, err := remote.Probe(ctx, client, src.URL)
-		if err != nil {
-			return src, err
-		}
-		found = probed(info, time.Time{})
+	var err error
+	switch {
+	case src.Path != "":
+		found, err = probeFile(ctx, src.Path)
+	case isObject(src.URL):
+		found, err = s.probeSubmitted(ctx, src)
+	default:
+		found, err = s.probeAddress(ctx, src.URL)
+	}
+	if err != nil {
+		return src, err
 	}
 	if found.Problem != "" {
 		return src, fault.Uncharged(fault.Invalid, "segue.probe", errors.New(found.Problem))
@@ -264,11 +331,22 @@ func (s *system) probeSource(ctx context.Context, src session.Source) (session.S
 	if src.SHA256 != "" && found.SHA256 != "" && src.SHA256 != found.SHA256 {
 		return src, fault.Uncharged(fault.Invalid, "segue.probe", fmt.Errorf("%s is not the file that was submitted", src.Name))
 	}
-	src.Format, src.Size, src.SHA256, src.Duration = found.Format, found.Size, found.SHA256, found.Duration.Seconds()
+	src.Format, src.Size, src.SHA256, src.Duration = found.Format, found.Size, cmp.Or(found.SHA256, src.SHA256), found.Duration.Seconds()
+	src.ETag = cmp.Or(src.ETag, found.ETag)
 	if !found.ModTime.IsZero() {
 		src.ModTime = found.ModTime.UnixNano()
 	}
 	return src, nil
+}
+
+// probeAddress looks at what lies on the web.
+func (s *system) probeAddress(ctx context.Context, address string) (source.Probed, error) {
+	client, err := s.egressClient()
+	if err != nil {
+		return source.Probed{}, err
+	}
+	info, err := remote.Probe(ctx, client, address)
+	return probed(info, time.Time{}), err
 }
 
 // itemOf is one input as an item, with the overrides of its manifest row.
@@ -277,7 +355,7 @@ func itemOf(in source.Inspected, sub *submission) enqueue.Item {
 		Source: in.Source,
 		Known: enqueue.Audio{
 			Format: in.Probed.Format, Size: in.Probed.Size, ModTime: in.Probed.ModTime,
-			SHA256: in.Probed.SHA256, Duration: in.Probed.Duration,
+			SHA256: in.Probed.SHA256, ETag: in.Probed.ETag, Duration: in.Probed.Duration,
 		},
 	}
 	if in.Path != "" {
@@ -335,15 +413,24 @@ func keyOf(s *enqueue.Session, account string) (string, error) {
 	err := enc.Encode([]any{s.Provider, account, s.Name, s.Extend})
 	for n := range s.Items {
 		item := &s.Items[n]
-		err = errors.Join(err, enc.Encode([]any{item.Source, item.Known.SHA256, item.Extend, item.UploadOnly}))
+		err = errors.Join(err, enc.Encode([]any{item.Source, contentOf(item), item.Extend, item.UploadOnly}))
 	}
 	return "command:" + hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// contentOf tells one content of an item from another as a command finds it before it
+// has read all of it.
+func contentOf(item *enqueue.Item) string {
+	if item.Known.ETag != "" {
+		return "etag:" + item.Known.ETag
+	}
+	return item.Known.SHA256
 }
 
 // sources are the arguments of run and submit.
 func sources(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("%s needs a source: a file, a directory, a glob, a URL, or a manifest", cmd.Name())
+		return fmt.Errorf("%s needs a source: a file, a directory, a glob, a URL, an s3:// prefix, or a manifest", cmd.Name())
 	}
 	return nil
 }

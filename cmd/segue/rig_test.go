@@ -305,6 +305,21 @@ type sessionJSON struct {
 	AudioIDs     []string       `json:"audioIds"`
 	CreditsSpent float64        `json:"creditsSpent"`
 	Items        []itemJSON     `json:"items"`
+	// Reused is there only when something was left out.
+	Reused []reusedJSON `json:"reused"`
+}
+
+type reusedJSON struct {
+	Index     int      `json:"index"`
+	Source    string   `json:"source"`
+	SHA256    string   `json:"sha256"`
+	Outcome   string   `json:"outcome"`
+	SameAs    string   `json:"sameAs"`
+	SessionID string   `json:"sessionId"`
+	ItemID    string   `json:"itemId"`
+	AudioIDs  []string `json:"audioIds"`
+	Files     []string `json:"files"`
+	Expires   string   `json:"expires"`
 }
 
 type itemJSON struct {

@@ -30,7 +30,10 @@ func (a *app) runCommand() *cobra.Command {
 itself when none serve the queue, which is always so on the embedded Redis.
 
 SOURCE is a file, a directory, a glob ("**" too), an http(s) URL, or a manifest
-(.csv, .jsonl; "-" is JSONL on stdin).
+(.csv, .jsonl; "-" is JSONL on stdin), or s3://bucket/prefix.
+
+What was paid for before, with the same contents and parameters, is left out and
+shown with its files; so is what is there twice. --again pays anew.
 
 Ctrl-C stops cleanly. The same command later goes on where it was, and pays for
 nothing twice.`,
@@ -49,6 +52,7 @@ nothing twice.`,
 		},
 	}
 	sub.bind(cmd.Flags())
+	sub.bindPlan(cmd.Flags())
 	cmd.Flags().BoolVar(&acceptVolatile, "accept-volatile", false, "spend real credits although no redis-server is installed")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "stop waiting after this long, with exit code 6 (0: never)")
 	config.AddFlag(cmd.Flags(), "server.addr", "where to serve local files for the provider, when server.public_url is set")
@@ -63,6 +67,7 @@ type seeing struct {
 	timeout  time.Duration
 	// simulated says that a simulator in this process stands in for the provider.
 	simulated bool
+	sub       *submission
 }
 
 // seeThrough submits, works if nobody else does, shows the progress, and reports.
@@ -74,6 +79,7 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 		return err
 	}
 	screen.probed()
+	how.sub = sub
 	log := a.logger(cfg, screen, levelFor(cfg, slog.LevelError))
 	sys, err := a.open(ctx, cfg, log, how.command)
 	if err != nil {
@@ -98,14 +104,17 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 	return a.results(status, needed)
 }
 
-// outcome is how a session stands, and the budget that what failed for want of one
-// needs.
-func (s *system) outcome(ctx context.Context, id string) (status *enqueue.Status, needed float64, err error) {
-	status, err = s.client.Status(ctx, id)
-	if err != nil {
+// outcome is how a session stands, what it was submitted without, and the budget that
+// what failed for want of one needs.
+func (s *system) outcome(ctx context.Context, id string) (status *sessionEnd, needed float64, err error) {
+	status = &sessionEnd{}
+	if status.Status, err = s.client.Status(ctx, id); err != nil {
 		return nil, 0, err
 	}
-	needed, err = s.enough(ctx, status)
+	if status.Reused, err = s.leftOut(ctx, id); err != nil {
+		return nil, 0, err
+	}
+	needed, err = s.enough(ctx, status.Status)
 	return status, needed, err
 }
 
@@ -129,6 +138,10 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 	if err != nil {
 		return "", err
 	}
+	left, err := sys.leaveOut(ctx, s, how.sub, balanceOf(credits, known))
+	if err != nil {
+		return "", err
+	}
 	submitted, err := sys.client.Submit(ctx, *s)
 	if errors.Is(err, enqueue.ErrCanceled) && submitted != nil {
 		screen.say("session %s was canceled: only what a provider had accepted goes on (segue retry takes up the rest)", submitted.SessionID)
@@ -142,6 +155,12 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 		verb = "going on with session"
 	}
 	screen.say("%s %s: %s on %s/%s", verb, submitted.SessionID, plural(len(s.Items), "file"), s.Provider, s.Account)
+	if err := sys.spared(ctx, submitted.SessionID, s.Key, left); err != nil {
+		return submitted.SessionID, err
+	}
+	if len(left) > 0 {
+		screen.say("left out: %s", spareWords(left))
+	}
 	if known {
 		screen.say("balance: %s credits", number(credits))
 	}
@@ -289,7 +308,8 @@ func (a *app) submitCommand() *cobra.Command {
 		Short: "Submit files for workers elsewhere, and print the session id",
 		Long: `Checks the files, writes the session, and prints its id alone on stdout. Workers
 (segue worker) do the rest; they must be able to open local files by the same
-path. The same command again is the same session.`,
+path. The same command again is the same session. What was paid for before, with the
+same contents and parameters, is left out; --again pays anew.`,
 		Example: `  id=$(segue submit ./songs --provider mountsea --extend --continue-at 60) && segue status --watch $id`,
 		Args:    sources,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -302,6 +322,7 @@ path. The same command again is the same session.`,
 		},
 	}
 	sub.bind(cmd.Flags())
+	sub.bindPlan(cmd.Flags())
 	return cmd
 }
 
@@ -320,7 +341,7 @@ func (a *app) submit(ctx context.Context, cfg *config.Config, sub *submission, a
 	if err != nil {
 		return err
 	}
-	submitted, err := a.submitTo(ctx, sys, p, s)
+	submitted, left, err := a.submitTo(ctx, sys, p, s, sub)
 	if err == nil && submitted.Existed {
 		err = sys.resume(ctx, submitted.SessionID, 0, false)
 	}
@@ -331,28 +352,45 @@ func (a *app) submit(ctx context.Context, cfg *config.Config, sub *submission, a
 		fmt.Fprintf(a.stderr, "note: submitted before; this is that session (--again submits anew, and pays anew)\n")
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"sessionId": submitted.SessionID, "existed": submitted.Existed, "items": len(submitted.Items)})
+		answer := map[string]any{"sessionId": submitted.SessionID, "existed": submitted.Existed, "items": len(submitted.Items)}
+		if len(left) > 0 {
+			answer["reused"] = left
+		}
+		return a.printJSON(answer)
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(a.stderr, "note: left out: %s\n", spareWords(left))
 	}
 	fmt.Fprintln(a.stdout, submitted.SessionID)
 	return nil
 }
 
 // submitTo submits after asking for the balance where this process can.
-func (a *app) submitTo(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session) (*enqueue.Submitted, error) {
+func (a *app) submitTo(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session, sub *submission) (*enqueue.Submitted, []reused, error) {
 	if err := sys.bind(ctx, s); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var balance *float64
 	// A producer need not hold the key, nor know the account: its workers do.
-	if acc, err := p.Account(s.Account); err == nil && acc.Err() == nil && !(p.Driver == simDriver && p.BaseURL == "") {
-		if _, _, err := sys.preflight(ctx, s.Provider, s.Account); err != nil {
-			return nil, err
+	if acc, err := p.Account(s.Account); err == nil && acc.Err() == nil && !simulates(p) {
+		credits, known, err := sys.preflight(ctx, s.Provider, s.Account)
+		if err != nil {
+			return nil, nil, err
 		}
+		balance = balanceOf(credits, known)
+	}
+	left, err := sys.leaveOut(ctx, s, sub, balance)
+	if err != nil {
+		return nil, nil, err
 	}
 	submitted, err := sys.client.Submit(ctx, *s)
 	if errors.Is(err, enqueue.ErrCanceled) && submitted != nil {
-		return nil, &failure{exitOther, fmt.Errorf("session %s was canceled", submitted.SessionID), "segue retry " + submitted.SessionID + " takes it up again, --again is a new one"}
+		return nil, nil, &failure{exitOther, fmt.Errorf("session %s was canceled", submitted.SessionID), "segue retry " + submitted.SessionID + " takes it up again, --again is a new one"}
 	}
-	return submitted, submittedOtherwise(err)
+	if err != nil {
+		return nil, nil, submittedOtherwise(err)
+	}
+	return submitted, left, sys.spared(ctx, submitted.SessionID, s.Key, left)
 }
 
 // submittedOtherwise explains the one conflict that a command can meet: the same
@@ -366,16 +404,17 @@ func submittedOtherwise(err error) error {
 
 // results prints how a session ended and gives the exit code that says so. needed is
 // the budget that would do for what failed for want of one, or 0.
-func (a *app) results(status *enqueue.Status, needed float64) error {
+func (a *app) results(status *sessionEnd, needed float64) error {
 	if a.json {
 		if err := a.printJSON(status); err != nil {
 			return err
 		}
 	} else {
-		a.printStatus(status)
-		a.printHeld(status, 3)
+		a.printStatus(status.Status)
+		a.printReused(status.Reused)
+		a.printHeld(status.Status, 3)
 	}
-	return a.verdict(status, needed)
+	return a.verdict(status.Status, needed)
 }
 
 // verdict is the exit code of a session's status.

@@ -34,12 +34,14 @@ func TestMain(m *testing.M) {
 //
 //	segue ARG…               runs it; exits N segue ARG… also holds it to its exit code
 //	id NAME                  puts the session id of the last output into a variable
+//	hash NAME                puts the hash of the plan that the last command printed into a variable
 //	redis                    gives the script a database of a real redis-server
 //	cut FROM BYTES TO        copies the beginning of a file
 //	nowhere TEXT PATH…       no file below the paths contains the text
 //	forget PATTERN           deletes every key of the script's database that matches
 //	dumpredis FILE           writes every key and value of the script's database
 //	shape FILE               holds a session's JSON to what interface.md promises
+//	put FILE BUCKET NAME     stores a file in such a bucket
 //	store BUCKET             gives the script a bucket of a real S3 server: s3://$BUCKET
 //	sim …                    see (*rig).command
 func TestScripts(t *testing.T) {
@@ -59,7 +61,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "id": sessionID, "redis": useRedis, "cut": cut, "nowhere": nowhere,
-			"dumpredis": dumpRedis, "forget": forget, "shape": shape, "store": store.use,
+			"hash": planHashNamed, "dumpredis": dumpRedis, "forget": forget, "shape": shape, "store": store.use, "put": store.put,
 			"sim": func(ts *testscript.TestScript, neg bool, args []string) { rigOf(ts, neg).command(ts, args) },
 		},
 	})
@@ -104,6 +106,17 @@ func sessionID(ts *testscript.TestScript, neg bool, args []string) {
 	found := sessionIDs.FindString(ts.ReadFile("stdout") + ts.ReadFile("stderr"))
 	if found == "" {
 		ts.Fatalf("the last command named no session")
+	}
+	ts.Setenv(args[0], found)
+}
+
+var planHashes = regexp.MustCompile(`p1-[0-9a-f]{32}`)
+
+func planHashNamed(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, !neg && len(args) == 1, "hash NAME")
+	found := planHashes.FindString(ts.ReadFile("stdout"))
+	if found == "" {
+		ts.Fatalf("the last command printed no plan")
 	}
 	ts.Setenv(args[0], found)
 }

@@ -86,11 +86,12 @@ func (a *app) status(ctx context.Context, sys *system, id string, watch bool, ti
 		return err
 	}
 	if a.json {
-		return a.printJSON(statusView{status, found.priority, found.waits, found.draining})
+		return a.printJSON(sparing{statusView{status.Status, found.priority, found.waits, found.draining}, status.Reused})
 	}
-	a.printSummary(status)
+	a.printSummary(status.Status)
 	a.printTurns(found, status.Provider+"/"+status.Account)
-	a.printDetails(status)
+	a.printDetails(status.Status)
+	a.printReused(status.Reused)
 	return nil
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/segue-audio/segue/internal/audio"
 	"github.com/segue-audio/segue/internal/audio/remote"
 	"github.com/segue-audio/segue/internal/bandwidth"
+	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/callback"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/doctor"
@@ -59,6 +60,7 @@ type system struct {
 	ledger   *ledger.Book
 	gate     *account.Gate
 	client   *enqueue.Client
+	index    *bulk.Index // of what was paid for
 	accounts *account.Pool
 	outside  *http.Client // for URLs that come from outside
 	calls    *http.Client // for provider APIs
@@ -95,6 +97,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, log *slog.Logger, co
 	s.ledger = ledger.New(s.rdb)
 	s.gate = account.NewGate(s.rdb)
 	s.client = enqueue.NewFromRedis(s.rdb)
+	s.index = bulk.NewIndex(s.rdb, 0)
 	s.accounts = account.NewPool(s.openAccount)
 	if s.embedded != nil {
 		// Whoever used this Redis before is gone: the lock says so.
@@ -336,7 +339,7 @@ var atPlace func(place string)
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
 		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Gate: s.gate, Timing: timing.NewBook(s.rdb), Announced: s.announced,
-		Probe: s.probeSource, Open: s.openSource, Archive: s.archiveAt, Keeping: s.keeping,
+		Probe: s.probeSource, Open: s.openSource, Sign: s.signObject, Remember: s.remember, Archive: s.archiveAt, Keeping: s.keeping,
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
 	}
 	if s.reach != "" {
@@ -360,6 +363,13 @@ func (s *system) openSource(ctx context.Context, src session.Source) (io.ReadClo
 			return nil, fault.Uncharged(fault.Invalid, "segue.open", fmt.Errorf("%s cannot be read by this worker: %w", src.Name, bare(err)))
 		}
 		return s.upload.Reader(ctx, file), nil
+	}
+	if isObject(src.URL) {
+		body, err := s.openObject(ctx, src)
+		if err != nil {
+			return nil, err
+		}
+		return s.upload.Reader(ctx, body), nil
 	}
 	client, err := s.egressClient()
 	if err != nil {

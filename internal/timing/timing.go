@@ -129,6 +129,16 @@ func (b *Book) Pause(ctx context.Context, kind string, age time.Duration, bounds
 	return b.curve(ctx, kind).Pause(age, bounds)
 }
 
+// Typical is how long half of the operations of a kind take at most; ok is false while
+// too few have ended to tell.
+func (b *Book) Typical(ctx context.Context, kind string) (took time.Duration, ok bool) {
+	c := b.curve(ctx, kind)
+	if len(c) < enough {
+		return 0, false
+	}
+	return c.at(50), true
+}
+
 func (b *Book) curve(ctx context.Context, kind string) Curve {
 	b.mu.Lock()
 	defer b.mu.Unlock()

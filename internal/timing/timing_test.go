@@ -102,3 +102,18 @@ func TestBookIsSharedAndForgetsTheOld(t *testing.T) {
 		t.Errorf("first question about an unknown kind after %v, want 2s", got)
 	}
 }
+
+func TestTypicalNeedsEnoughToTell(t *testing.T) {
+	rdb, _ := redistest.Mini(t)
+	kind := timing.Kind("kie", "extend", "V5")
+	for n := range 7 {
+		timing.NewBook(rdb).Observe(t.Context(), kind, time.Duration(n+1)*10*time.Second, timing.Bounds{})
+	}
+	if got, ok := timing.NewBook(rdb).Typical(t.Context(), kind); ok {
+		t.Errorf("seven operations typically take %v; want not known", got)
+	}
+	timing.NewBook(rdb).Observe(t.Context(), kind, 80*time.Second, timing.Bounds{})
+	if got, ok := timing.NewBook(rdb).Typical(t.Context(), kind); !ok || got != 20*time.Second {
+		t.Errorf("operations of 10 s to 80 s, which nobody asked about before, typically take %v, %v; want 20s: the fourth ended between 0 s and 40 s", got, ok)
+	}
+}
