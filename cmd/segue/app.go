@@ -217,6 +217,7 @@ held, 130 interrupted.`,
 		a.cancelCommand(), a.retryCommand(), a.resolveCommand(), a.priorityCommand(),
 		a.accountsCommand(), a.ledgerCommand(), a.rebuildCommand(),
 		a.workerCommand(), a.serveCommand(), a.upCommand(), a.simCommand(),
+		a.schedulerCommand(), a.scheduleCommand(),
 		a.certifyCommand(),
 		a.configCommand(), a.doctorCommand(), a.versionCommand(),
 	)

@@ -18,6 +18,8 @@ import (
 type roles struct {
 	command       string
 	worker, serve bool
+	// schedule is the scheduler beside the others.
+	schedule bool
 }
 
 func (a *app) workerCommand() *cobra.Command {
@@ -61,10 +63,10 @@ func (a *app) serveCommand() *cobra.Command {
 func (a *app) upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Worker and server in one process",
+		Short: "Worker, server and scheduler in one process",
 		Args:  nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.play(cmd, roles{command: "segue up", worker: true, serve: true})
+			return a.play(cmd, roles{command: "segue up", worker: true, serve: true, schedule: true})
 		},
 	}
 	config.AddFlag(cmd.Flags(), "server.addr", "host:port to listen on; port 0 is any, and is printed")
@@ -115,6 +117,14 @@ func (a *app) playOn(ctx context.Context, sys *system, r roles) error {
 		}
 		served := sys.serveOn(l, sys.site(stage))
 		fmt.Fprintf(a.stderr, "serving on %s (queues at %s/queues/)\n", served.url, served.url)
+	}
+	if r.schedule {
+		deciding, halt := context.WithCancel(ctx)
+		ended, err := sys.schedule(deciding)
+		defer func() { halt(); ended() }()
+		if err != nil {
+			return err
+		}
 	}
 	if !r.worker {
 		<-ctx.Done()

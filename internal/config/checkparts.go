@@ -13,6 +13,7 @@ import (
 
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/schedule"
 )
 
 // entryName is what a name under providers, accounts, tokens or schedules looks
@@ -161,11 +162,17 @@ func isBucket(text string) bool {
 
 func (l *loader) checkSchedule(p path, s Schedule, c *Config) {
 	fail := func(key, reason string) { l.fail(l.origin(p.at(key)), p.at(key), reason) }
-	if reason := cronReason(s.Cron); reason != "" {
+	reason := cronReason(s.Cron)
+	if reason != "" {
 		fail("cron", reason)
 	}
-	if _, err := time.LoadLocation(s.Timezone); err != nil {
+	if _, err := time.LoadLocation(s.Timezone); err != nil || s.Timezone == "Local" {
 		fail("timezone", "is not a time zone: write UTC or a name such as Europe/Berlin")
+	} else if reason == "" {
+		// What the parser takes and a calendar cannot be made of.
+		if _, err := schedule.NewPlan(&schedule.Entry{Cron: s.Cron, Timezone: s.Timezone}); err != nil {
+			fail("cron", strings.TrimPrefix(fault.Reason(err), "cron "))
+		}
 	}
 	switch {
 	case s.Source == "":

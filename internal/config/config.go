@@ -254,10 +254,17 @@ type Schedule struct {
 	// Jitter is the most that a start is randomly put off by.
 	Jitter time.Duration `mapstructure:"jitter" default:"0s" validate:"min=0"`
 	// Budget is the most credits one firing may spend; nil is no limit.
-	Budget    *float64 `mapstructure:"budget" validate:"omitnil,min=0"`
-	OnUnknown string   `mapstructure:"on_unknown" default:"hold" validate:"oneof=hold resubmit"`
-	Notify    string   `mapstructure:"notify" validate:"weburl"`
-	Paused    bool     `mapstructure:"paused" default:"false"`
+	Budget *float64 `mapstructure:"budget" validate:"omitnil,min=0"`
+	// DailyBudget is the most credits that the firings of one day of Timezone may spend;
+	// nil is no limit.
+	DailyBudget *float64 `mapstructure:"daily_budget" validate:"omitnil,min=0"`
+	// AllFiles carries every file each time. Without it a firing carries those that are new.
+	AllFiles bool `mapstructure:"all_files" default:"false"`
+	// Priority is the sessions' share of their account while others wait.
+	Priority  string `mapstructure:"priority" default:"normal" validate:"oneof=low normal high"`
+	OnUnknown string `mapstructure:"on_unknown" default:"hold" validate:"oneof=hold resubmit"`
+	Notify    string `mapstructure:"notify" validate:"weburl"`
+	Paused    bool   `mapstructure:"paused" default:"false"`
 }
 
 // Extend is how a schedule continues its files.
