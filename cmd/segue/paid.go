@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -27,17 +29,19 @@ func (s *system) remember(ctx context.Context, current *session.Session, items [
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(rememberers)
+	var odd error
 	for _, it := range items {
 		if it.Source.SHA256 == "" {
 			continue
 		}
 		key, err := requestOf(info, current, it).Key()
-		if err != nil {
-			return err
+		if err != nil { // a producer that said something else of the file than its digest
+			odd = fmt.Errorf("item %s: %w", it.ID(), err)
+			continue
 		}
 		group.Go(func() error { return s.index.Put(ctx, key, entryOf(info, current, it)) })
 	}
-	return group.Wait()
+	return cmp.Or(group.Wait(), odd)
 }
 
 // requestOf is what an item that has succeeded is the answer to.
