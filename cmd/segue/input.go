@@ -248,7 +248,7 @@ func notSent(ctx context.Context) error {
 // expansion is how the sources of a command are found.
 func (a *app) expansion(cfg *config.Config, sub *submission) source.Options {
 	o := source.Options{Stdin: a.stdin, Exclude: []string{cfg.StateDir}, Encoding: sub.encoding}
-	for _, results := range []string{sub.archive, cfg.Archive.URL} {
+	for _, results := range []string{strings.TrimPrefix(sub.archive, "file://"), strings.TrimPrefix(cfg.Archive.URL, "file://")} {
 		if results != "" && (isObject(results) || !strings.Contains(results, "://")) {
 			o.Exclude = append(o.Exclude, results)
 		}

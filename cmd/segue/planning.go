@@ -251,20 +251,20 @@ func accountDifferences(before, now []bulk.AccountPlan) []string {
 			all = append(all, fmt.Sprintf("the account: %s, and was %s/%s", name, was.Provider, was.Account))
 			continue
 		}
-		all = append(all, moved("the balance of "+name, was.Balance, is.Balance)...)
-		all = append(all, moved("what budgets leave to "+name, was.Budget, is.Budget)...)
+		all = append(all, moved("the balance of "+name, "not known", was.Balance, is.Balance)...)
+		all = append(all, moved("what budgets leave to "+name, "no limit", was.Budget, is.Budget)...)
 	}
 	return all
 }
 
-// moved compares two amounts that may not be known.
-func moved(what string, was, is *float64) []string {
+// moved compares two amounts; none is what is said of one that is not there.
+func moved(what, none string, was, is *float64) []string {
 	if was == is || was != nil && is != nil && *was == *is {
 		return nil
 	}
 	word := func(amount *float64) string {
 		if amount == nil {
-			return "not known"
+			return none
 		}
 		return number(*amount)
 	}
