@@ -12,3 +12,10 @@ func SlowServers(t testing.TB) {
 	checkEvery = time.Second / 4
 	t.Cleanup(func() { checkEvery = before })
 }
+
+// RetryFetches bounds the wait between two attempts of a fetch until the test ends.
+func RetryFetches(t testing.TB, longest time.Duration) {
+	before := longestPause
+	longestPause = longest
+	t.Cleanup(func() { longestPause = before })
+}

@@ -3,6 +3,7 @@ package handlers
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/segue-audio/segue/internal/archive"
@@ -12,13 +13,25 @@ import (
 )
 
 // Fetch executes audio:fetch: it downloads, verifies and archives one item's
-// results. It costs nothing and is repeated until it succeeds or the provider
-// has deleted them.
+// results: its own, or those of one that its provider deletes much earlier. It costs
+// nothing and is repeated until it succeeds or the provider has deleted them.
 func (h *Handlers) Fetch(ctx context.Context, p tasks.Fetch) error {
 	j, err := h.begin(ctx, p.Step, session.Queued)
 	if j == nil || err != nil {
 		return err
 	}
+	other := h.moreUrgent(ctx, j)
+	if other == nil {
+		return h.fetch(ctx, j)
+	}
+	if err := h.fetch(ctx, other); err != nil {
+		// What became of it is on record, and its own task comes again.
+		h.Log.DebugContext(ctx, "a fetch that went first failed", slog.String("item", other.Item.ID()), slog.String("cause", fault.Reason(err)))
+	}
+	return wait(firstBackoff, errAfter)
+}
+
+func (h *Handlers) fetch(ctx context.Context, j *job) error {
 	store, err := h.Archive(j.Session.Archive)
 	if err != nil {
 		return h.postpone(ctx, j, err)
@@ -30,20 +43,12 @@ func (h *Handlers) Fetch(ctx context.Context, p tasks.Fetch) error {
 	}
 	tracks, err := h.keepAll(ctx, j, store)
 	if err != nil {
+		h.unfetched(ctx, j, err)
 		return h.refused(ctx, j, r, stillThere(j, err))
 	}
+	h.resting.awake(j.Session.Provider)
 	token := j.token
 	return h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Keep(token, tracks, now) })
-}
-
-// stillThere says that a failed download is worth another attempt for as long as
-// the provider keeps the results: they were paid for.
-func stillThere(j *job, err error) error {
-	age := j.Now.Sub(time.UnixMilli(j.Item.Since))
-	if j.account.Info.Retention > 0 && age > j.account.Info.Retention {
-		return fault.Uncharged(fault.NotFound, "handlers.Fetch", err)
-	}
-	return &fault.Error{Code: fault.Unavailable, Op: "handlers.Fetch", Charge: fault.ChargeNone, RetryAfter: fault.RetryAfter(err), Err: err}
 }
 
 // keep archives every track of the item.

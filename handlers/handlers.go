@@ -32,6 +32,7 @@ import (
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/queue"
+	"github.com/segue-audio/segue/internal/retention"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/internal/timing"
 	"github.com/segue-audio/segue/tasks"
@@ -72,7 +73,9 @@ type Handlers struct {
 	Archive func(url string) (archive.Archive, error)
 	// Keeping says how results are archived by now; nil is the zero Keeping.
 	Keeping func() Keeping
-	Log     *slog.Logger
+	// Retention knows what providers delete first; nil fetches as results come.
+	Retention *retention.Book
+	Log       *slog.Logger
 	// Worker is this process's name in claims and heartbeats.
 	Worker string
 	// GiveUp is how long a step may wait for a provider that is down or full
@@ -89,6 +92,7 @@ type Handlers struct {
 	atWork  atWork
 	looked  readings
 	trips   breakers
+	resting resting
 }
 
 // atWork is the claims that this process is acting on at this moment, by token.
@@ -346,6 +350,7 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 	h.at("recorded")
 	h.account(ctx, &j.Session, &before, &j.Item, j.mark)
 	h.pace(ctx, &j.Session, &before, &j.Item)
+	h.shelve(ctx, j, &before, &j.Item)
 	h.at("accounted")
 	// What follows is due shortly before the sweep would look for it.
 	return h.followAfter(ctx, &j.Item, outcome.completion, max(0, look-soon, j.turn))

@@ -30,7 +30,7 @@ const (
 // Sweep executes keeper:sweep: it finds what is stuck and wakes it. Everything
 // it does is a compare-and-set or an enqueue under a fixed id, so any number of
 // sweeps may run at once.
-func (h *Handlers) Sweep(ctx context.Context, _ tasks.Sweep) error {
+func (h *Handlers) Sweep(ctx context.Context, p tasks.Sweep) error {
 	alive, err := h.Store.Workers(ctx)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (h *Handlers) Sweep(ctx context.Context, _ tasks.Sweep) error {
 	for _, id := range waiting {
 		all = append(all, h.summon(ctx, id))
 	}
-	all = append(all, h.sweepLedger(ctx), h.sweepLeases(ctx))
+	all = append(all, h.sweepLedger(ctx), h.sweepLeases(ctx), h.alarm(ctx, p.Slot))
 	return errors.Join(all...)
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/queue"
+	"github.com/segue-audio/segue/internal/retention"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/internal/timing"
 )
@@ -169,6 +170,12 @@ func (c counted) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // newTown starts workers. It is called within a bubble.
 func newTown(t *testing.T, workers int, vendor *strict) *town {
 	t.Helper()
+	return newTownOf(t, workers, vendor, nil)
+}
+
+// newTownOf starts workers that are changed before, given what is known of the provider.
+func newTownOf(t *testing.T, workers int, vendor *strict, change func(*handlers.Handlers, provider.Info)) *town {
+	t.Helper()
 	handlers.SlowServers(t)
 	mini := miniredis.NewMiniRedis()
 	rdb := redis.NewClient(&redis.Options{
@@ -187,7 +194,10 @@ func newTown(t *testing.T, workers int, vendor *strict) *town {
 	for n := range workers {
 		own := redis.NewClient(rdb.Options())
 		own.AddHook(counted{&w.commands})
-		h := w.worker(own, n)
+		h, info := w.worker(own, n)
+		if change != nil {
+			change(h, info)
+		}
 		all.Go(func() {
 			if err := h.Work(ctx, own, handlers.Concurrency{Upload: 4, Fetch: 4, Calls: 16}, time.Second); err != nil {
 				t.Error(err)
@@ -210,7 +220,7 @@ func newTown(t *testing.T, workers int, vendor *strict) *town {
 	return w
 }
 
-func (w *town) worker(rdb *redis.Client, n int) *handlers.Handlers {
+func (w *town) worker(rdb *redis.Client, n int) (*handlers.Handlers, provider.Info) {
 	info := provider.Info{
 		Name: "vendor", Uploads: provider.Uploads{Formats: []string{"mp3"}}, Limits: w.vendor.limits,
 		Models: []provider.Model{{Name: "m1"}}, Poll: provider.Polling{Min: 5 * time.Second, Max: 30 * time.Second, Deadline: time.Hour},
@@ -220,7 +230,7 @@ func (w *town) worker(rdb *redis.Client, n int) *handlers.Handlers {
 	})
 	shelf := &shelf{kept: map[string]string{}, files: map[string]string{}}
 	return &handlers.Handlers{
-		Store: session.NewStore(rdb), Queue: queue.New(rdb), Accounts: pool, Ledger: ledger.New(rdb), Gate: account.NewGate(rdb), Timing: timing.NewBook(rdb),
+		Store: session.NewStore(rdb), Queue: queue.New(rdb), Accounts: pool, Ledger: ledger.New(rdb), Gate: account.NewGate(rdb), Timing: timing.NewBook(rdb), Retention: retention.NewBook(rdb),
 		GiveUp: 24 * time.Hour, Log: slog.New(w.log), Worker: fmt.Sprint("worker-", n),
 		Archive: func(string) (archive.Archive, error) { return shelf, nil },
 		Open: func(context.Context, session.Source) (io.ReadCloser, error) {
@@ -234,7 +244,7 @@ func (w *town) worker(rdb *redis.Client, n int) *handlers.Handlers {
 		Announced: func() []account.Known {
 			return []account.Known{{ID: account.ID{Provider: "vendor", Name: "main"}, Endpoint: account.KindExtend}}
 		},
-	}
+	}, info
 }
 
 // submit submits a session of so many items and returns its id.

@@ -85,10 +85,15 @@ func (a *app) status(ctx context.Context, sys *system, id string, watch bool, ti
 	if err != nil {
 		return err
 	}
+	risk, err := sys.atRisk(ctx, current)
+	if err != nil {
+		return err
+	}
 	if a.json {
-		return a.printJSON(sparing{statusView{status.Status, found.priority, found.waits, found.draining}, status.Reused})
+		return a.printJSON(sparing{statusView{status.Status, found.priority, found.waits, found.draining, risk}, status.Reused})
 	}
 	a.printSummary(status.Status)
+	a.printRisk(risk, id)
 	a.printTurns(found, status.Provider+"/"+status.Account)
 	a.printDetails(status.Status)
 	a.printReused(status.Reused)

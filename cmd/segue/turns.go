@@ -35,6 +35,8 @@ type statusView struct {
 	WaitsFor []waitView `json:"waitsFor,omitempty"`
 	// AccountDraining says that the account takes no new sessions; this one goes on.
 	AccountDraining bool `json:"accountDraining,omitempty"`
+	// NotArchived is left out unless results are not archived that will soon be deleted.
+	NotArchived *atRisk `json:"notArchived,omitempty"`
 }
 
 // turns is what a session waits for before anything more of it is sent.

@@ -37,6 +37,7 @@ import (
 	"github.com/segue-audio/segue/internal/provider/rest"
 	"github.com/segue-audio/segue/internal/queue"
 	"github.com/segue-audio/segue/internal/redisconn"
+	"github.com/segue-audio/segue/internal/retention"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/internal/staging"
 	"github.com/segue-audio/segue/internal/timing"
@@ -340,6 +341,7 @@ func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
 		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Gate: s.gate, Timing: timing.NewBook(s.rdb), Announced: s.announced,
 		Probe: s.probeSource, Open: s.openSource, Bulk: s.bulk, Sign: s.signObject, Remember: s.remember, Archive: s.archiveAt, Keeping: s.keeping,
+		Retention: retention.NewBook(s.rdb),
 		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
 	}
 	if s.reach != "" {
