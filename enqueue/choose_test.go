@@ -35,9 +35,12 @@ func TestSessionsAreBoundToAccountsThatCanDoSomething(t *testing.T) {
 	id := func(name string) account.ID { return account.ID{Provider: "sim", Name: name} }
 	spent := 5.0
 	known := []account.Known{
-		{ID: id("a"), Endpoint: account.KindExtend}, {ID: id("b"), Endpoint: account.KindExtend},
-		{ID: id("dry"), Endpoint: account.KindExtend}, {ID: id("paused"), Endpoint: account.KindExtend},
-		{ID: id("drained"), Endpoint: account.KindExtend}, {ID: id("spent"), Endpoint: account.KindExtend, Budget: &spent},
+		{ID: id("a"), Endpoint: account.KindExtend},
+		{ID: id("b"), Endpoint: account.KindExtend},
+		{ID: id("dry"), Endpoint: account.KindExtend},
+		{ID: id("paused"), Endpoint: account.KindExtend},
+		{ID: id("drained"), Endpoint: account.KindExtend},
+		{ID: id("spent"), Endpoint: account.KindExtend, Budget: &spent},
 	}
 	books := ledger.New(rdb)
 	charged := ledger.Entry{Session: "ses_x", Step: "extend"}
