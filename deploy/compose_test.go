@@ -69,7 +69,7 @@ func (c composition) ours() map[string]service {
 
 func TestComposeServices(t *testing.T) {
 	c := compose(t)
-	want := []string{"redis", "serve", "sim", "worker"}
+	want := []string{"redis", "scheduler", "serve", "sim", "worker"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(c.Services))); diff != "" {
 		t.Fatalf("services (-want +got):\n%s", diff)
 	}
@@ -169,7 +169,7 @@ func TestComposeDeclares(t *testing.T) {
 // TestComposeConfiguration loads what each role is given: every variable is a
 // key, every key is valid, and the parts meet each other.
 func TestComposeConfiguration(t *testing.T) {
-	for _, role := range []string{"serve", "worker"} {
+	for _, role := range []string{"scheduler", "serve", "worker"} {
 		for _, file := range []string{"segue.yaml", "segue.sim.yaml"} {
 			t.Run(role+" "+file, func(t *testing.T) {
 				var environ []string
@@ -184,7 +184,7 @@ func TestComposeConfiguration(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("redis, state, archive, log (-want +got):\n%s", diff)
 				}
-				addr := map[string]string{"serve": "0.0.0.0:8080", "worker": "127.0.0.1:8080"}
+				addr := map[string]string{"serve": "0.0.0.0:8080", "worker": "127.0.0.1:8080", "scheduler": "127.0.0.1:8080"}
 				if c.Server.Addr != addr[role] {
 					t.Errorf("server.addr %q, want %q", c.Server.Addr, addr[role])
 				}

@@ -47,10 +47,10 @@ func (u unit) one(t *testing.T, key string) string {
 	return values[0]
 }
 
-var services = []string{"segue-serve.service", "segue-worker@.service"}
+var services = []string{"segue-serve.service", "segue-scheduler.service", "segue-worker@.service"}
 
 func TestUnits(t *testing.T) {
-	roles := map[string]string{"segue-serve.service": "serve", "segue-worker@.service": "worker"}
+	roles := map[string]string{"segue-serve.service": "serve", "segue-scheduler.service": "scheduler", "segue-worker@.service": "worker"}
 	for _, name := range services {
 		t.Run(name, func(t *testing.T) {
 			u := readUnit(t, name)
@@ -132,7 +132,7 @@ func TestUnitsCredentials(t *testing.T) {
 
 func TestTargetWantsUnitsThatExist(t *testing.T) {
 	wanted := strings.Fields(strings.Join(readUnit(t, "segue.target")["Unit"]["Wants"], " "))
-	want := []string{"segue-serve.service", "segue-worker@1.service", "segue-worker@2.service"}
+	want := []string{"segue-serve.service", "segue-scheduler.service", "segue-worker@1.service", "segue-worker@2.service"}
 	if diff := cmp.Diff(want, wanted); diff != "" {
 		t.Errorf("Wants (-want +got):\n%s", diff)
 	}
@@ -151,13 +151,13 @@ func TestSystemdAccepts(t *testing.T) {
 	}
 	folder := t.TempDir()
 	// An instance must be named; a binary must exist.
-	for from, to := range map[string]string{"segue.target": "segue.target", "segue-serve.service": "segue-serve.service", "segue-worker@.service": "segue-worker@1.service"} {
+	for from, to := range map[string]string{"segue.target": "segue.target", "segue-serve.service": "segue-serve.service", "segue-scheduler.service": "segue-scheduler.service", "segue-worker@.service": "segue-worker@1.service"} {
 		text := strings.ReplaceAll(read(t, filepath.Join("systemd", from)), "/usr/local/bin/segue", "/bin/sh")
 		if err := os.WriteFile(filepath.Join(folder, to), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"segue-serve.service", "segue-worker@1.service"} {
+	for _, name := range []string{"segue-serve.service", "segue-scheduler.service", "segue-worker@1.service"} {
 		out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", "--recursive-errors=no", filepath.Join(folder, name)).CombinedOutput()
 		if err != nil || len(out) > 0 {
 			t.Errorf("systemd-analyze verify %s: %v\n%s", name, err, out)
