@@ -137,7 +137,7 @@ func (e *examination) state(ctx context.Context) ([]doctor.Finding, error) {
 	e.books = ledger.New(rdb)
 	work := doctor.Work{Client: rdb, Passing: e.cfg.Redis.URL.IsZero(), Rebuild: e.rebuild}
 	findings = append(findings, work.Examine(ctx)...)
-	return slices.Concat(findings, e.turns(ctx, rdb), e.deadlines(ctx, rdb)), nil
+	return slices.Concat(findings, e.turns(ctx, rdb), e.deadlines(ctx, rdb), e.attended(ctx, rdb)), nil
 }
 
 // startEmbedded starts the embedded Redis where it has something to show, or goes

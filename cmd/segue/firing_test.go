@@ -17,6 +17,7 @@ import (
 	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/config"
+	"github.com/segue-audio/segue/internal/doctor"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider/all"
@@ -297,4 +298,24 @@ func TestATouchedFileIsNotNew(t *testing.T) {
 	}
 	in.tune("1.wav", 2) // another song under the same name
 	in.holds(in.run(in.fire()), 1)
+}
+
+// TestSchedulesAreAttended: the doctor says when nobody decides about firings.
+func TestSchedulesAreAttended(t *testing.T) {
+	in := newInbox(t, nil)
+	says := func(configured int, level doctor.Level, text string) {
+		t.Helper()
+		found := attended(t.Context(), in.book, configured)
+		if len(found) != 1 || found[0].Level != level || !strings.Contains(found[0].Text, text) {
+			t.Errorf("%+v, want one that is %s with %q", found, level, text)
+		}
+	}
+	says(0, doctor.OK, "1 schedule, looked at")
+	in.mini.SetTime(time.Now().Add(time.Hour))
+	says(0, doctor.Warning, "nothing starts")
+	in.ok(in.book.Remove(t.Context(), "x"))
+	says(1, doctor.Warning, "no scheduler has read the configuration's schedules yet")
+	if found := attended(t.Context(), in.book, 0); found != nil {
+		t.Errorf("without schedules %+v, want nothing", found)
+	}
 }
