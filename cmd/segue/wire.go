@@ -342,7 +342,7 @@ func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Gate: s.gate, Timing: timing.NewBook(s.rdb), Announced: s.announced,
 		Probe: s.probeSource, Open: s.openSource, Bulk: s.bulk, Sign: s.signObject, Remember: s.remember, Archive: s.archiveAt, Keeping: s.keeping,
 		Retention: retention.NewBook(s.rdb),
-		Log: s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
+		Log:       s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
 	}
 	if s.reach != "" {
 		h.Callback = func(name, token string) string { return callback.URL(s.reach, name, token) }
