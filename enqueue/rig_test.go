@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"testing"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/enqueue"
@@ -101,24 +99,6 @@ func settling(t *testing.T, rdb redis.UniversalClient) int {
 		t.Fatal(err)
 	}
 	return len(keys)
-}
-
-// queued is the number of tasks on a queue, whatever their state.
-func queued(t *testing.T, rdb redis.UniversalClient, queue string) int {
-	t.Helper()
-	inspector := asynq.NewInspectorFromRedisClient(rdb)
-	queues, err := inspector.Queues()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Contains(queues, queue) {
-		return 0
-	}
-	info, err := inspector.GetQueueInfo(queue)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Size
 }
 
 // stored reads a session behind the producer's back.

@@ -136,9 +136,9 @@ func (c *Client) create(ctx context.Context, s *Session, items []session.New) (s
 
 // limits are the domain's own words for budgets that sessions share.
 func limits(of []Limit) []session.Limit {
-	var all []session.Limit
-	for _, limit := range of {
-		all = append(all, session.Limit{Scope: limit.Scope, Key: limit.Key, Credits: limit.Credits})
+	all := make([]session.Limit, len(of))
+	for n, limit := range of {
+		all[n] = session.Limit{Scope: limit.Scope, Key: limit.Key, Credits: limit.Credits}
 	}
 	return all
 }

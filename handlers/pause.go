@@ -26,20 +26,28 @@ const (
 
 // breakers are this process's circuit breakers, one for each account and endpoint.
 // They only see failures of the way: what a provider answers is its own affair.
-type breakers struct{ all sync.Map }
+type breakers struct {
+	mu  sync.Mutex
+	all map[string]*gobreaker.TwoStepCircuitBreaker[struct{}]
+}
 
 func (b *breakers) of(name string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
-	if known, ok := b.all.Load(name); ok {
-		return known.(*gobreaker.TwoStepCircuitBreaker[struct{}]) //nolint:forcetypeassert // nothing else is stored
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all[name] != nil {
+		return b.all[name]
 	}
-	made, _ := b.all.LoadOrStore(name, gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	if b.all == nil {
+		b.all = map[string]*gobreaker.TwoStepCircuitBreaker[struct{}]{}
+	}
+	b.all[name] = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        name,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
 		// The gate keeps the endpoint closed, for every worker, and lets one try. This
 		// breaker only counts.
 		Timeout: time.Millisecond,
-	}))
-	return made.(*gobreaker.TwoStepCircuitBreaker[struct{}]) //nolint:forcetypeassert // nothing else is stored
+	})
+	return b.all[name]
 }
 
 // failed records whether a request came through, and says whether so many did not that

@@ -367,7 +367,6 @@ func TestMaintenance(t *testing.T) {
 
 // TestSmallSessionBesideALargeOne finishes within three times of what it takes alone.
 func TestSmallSessionBesideALargeOne(t *testing.T) {
-	alone, beside := time.Duration(0), time.Duration(0)
 	measure := func(first int) (took time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newTown(t, 2, &strict{limits: twentyInTen, takes: 30 * time.Second})
@@ -380,8 +379,7 @@ func TestSmallSessionBesideALargeOne(t *testing.T) {
 		})
 		return took
 	}
-	alone = measure(0)
-	beside = measure(*backlogFlag)
+	alone, beside := measure(0), measure(*backlogFlag)
 	t.Logf("alone %s, beside %d items %s", alone, *backlogFlag, beside)
 	if beside > 3*alone {
 		t.Errorf("3 items take %s behind %d, and %s alone; want at most three times that", beside, *backlogFlag, alone)
