@@ -194,7 +194,7 @@ func TestAFiringThatIsCutOff(t *testing.T) {
 	}
 }
 
-// TestAFiringOfManyFiles: more than are looked at at once.
+// TestAFiringOfManyFiles: more than one part of them.
 func TestAFiringOfManyFiles(t *testing.T) {
 	in := newInbox(t, nil)
 	const many = 2*atOnce + 7

@@ -103,7 +103,8 @@ func (c *carrier) unlike(ctx context.Context, good []candidate) (items []enqueue
 	for n := range good {
 		contents[n] = good[n].content
 	}
-	take, before := make([]bool, len(good)), make([]bool, len(good))
+	var take []bool
+	before := make([]bool, len(good))
 	if c.Entry.AllFiles {
 		take = slices.Repeat([]bool{true}, len(good))
 	} else {

@@ -118,7 +118,8 @@ func (s *system) syncSchedules(ctx context.Context, book *schedule.Store, cfg *c
 		return err
 	}
 	for _, change := range changes {
-		s.log.InfoContext(ctx, "schedule "+string(change.Kind), slog.String("schedule", change.Name), slog.String("finding", change.Finding))
+		s.log.InfoContext(ctx, "schedule follows the configuration", slog.String("schedule", change.Name),
+			slog.String("now", string(change.Kind)), slog.String("finding", change.Finding))
 	}
 	return nil
 }
@@ -178,7 +179,8 @@ func entryFrom(s config.Schedule) (schedule.Entry, error) {
 		PersonaID: x.PersonaID,
 	}
 	set(&params.ContinueAt, x.ContinueAt)
-	return e, extendWith(&e, &params)
+	err := extendWith(&e, &params)
+	return e, err
 }
 
 // extendWith has a schedule's files extended.

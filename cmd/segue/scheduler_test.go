@@ -30,12 +30,12 @@ func TestTwoSchedulersOneKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	config, err := os.ReadFile(filepath.Join(r.dir, "segue.yaml"))
+	before, err := os.ReadFile(filepath.Join(r.dir, "segue.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ticking := "schedules: {tick: {cron: '@every 1s', source: %q, provider: studio, overlap: allow, all_files: true}}\n"
-	if err := place(filepath.Join(r.dir, "segue.yaml"), fmt.Appendf(config, ticking, filepath.Join(r.dir, "inbox"))); err != nil {
+	if err := place(filepath.Join(r.dir, "segue.yaml"), fmt.Appendf(before, ticking, filepath.Join(r.dir, "inbox"))); err != nil {
 		t.Fatal(err)
 	}
 	start := func(role string) *exec.Cmd { return r.start(role, "SEGUE_REDIS_URL="+url) }
@@ -118,7 +118,7 @@ func TestTwoSchedulersOneKilled(t *testing.T) {
 // start runs a role until it is killed or stopped, or the test ends.
 func (r *crashRig) start(role string, env ...string) *exec.Cmd {
 	r.t.Helper()
-	cmd := exec.Command("segue", role) //nolint:noctx // it is stopped by signal
+	cmd := exec.Command("segue", role)
 	cmd.Dir = r.dir
 	cmd.Env = append([]string{
 		"HOME=" + r.dir, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "STUDIO_KEY=" + secretKey,
