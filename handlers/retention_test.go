@@ -198,9 +198,9 @@ func TestAlarms(t *testing.T) {
 }
 
 // quietly gives workers a log, the book of deadlines, and an account to announce.
-func quietly(r *rig, make func() *handlers.Handlers, said *bytes.Buffer) func() *handlers.Handlers {
+func quietly(r *rig, plain func() *handlers.Handlers, said *bytes.Buffer) func() *handlers.Handlers {
 	return func() *handlers.Handlers {
-		h := make()
+		h := plain()
 		h.Log = slog.New(slog.NewTextHandler(said, nil))
 		h.Retention = retention.NewBook(r.rdb)
 		h.Announced = func() []account.Known {

@@ -147,8 +147,8 @@ func (h *Handlers) taken(ctx context.Context, w retention.Waiting) *job {
 func (h *Handlers) providers() []string {
 	var names []string
 	for _, known := range h.announced() {
-		if !slices.Contains(names, known.ID.Provider) {
-			names = append(names, known.ID.Provider)
+		if !slices.Contains(names, known.Provider) {
+			names = append(names, known.Provider)
 		}
 	}
 	return names
@@ -204,12 +204,12 @@ func (h *Handlers) alarm(ctx context.Context, slot int64) error {
 	}
 	seen, all := map[string]bool{}, []error{}
 	for _, known := range h.announced() {
-		acc, err := h.Accounts.Get(known.ID.Provider, known.ID.Name)
-		if err != nil || acc.Info.Retention <= 0 || seen[known.ID.Provider] {
+		acc, err := h.Accounts.Get(known.Provider, known.Name)
+		if err != nil || acc.Info.Retention <= 0 || seen[known.Provider] {
 			continue // who cannot be used here is looked at by those who can
 		}
-		seen[known.ID.Provider] = true
-		all = append(all, h.alarmFor(ctx, known.ID.Provider, acc.Info.Retention, now))
+		seen[known.Provider] = true
+		all = append(all, h.alarmFor(ctx, known.Provider, acc.Info.Retention, now))
 	}
 	return errors.Join(all...)
 }
@@ -223,7 +223,8 @@ func (h *Handlers) alarmFor(ctx context.Context, provider string, kept time.Dura
 		}
 		risks[id].items++
 	})
-	all := []error{err}
+	all := make([]error, 1, 1+len(risks))
+	all[0] = err
 	for id, r := range risks {
 		all = append(all, h.alarmOf(ctx, id, r, kept, now))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,8 +105,8 @@ func (e *examination) deadlines(ctx context.Context, rdb redis.UniversalClient) 
 
 // lateFinding judges how many results of a provider have passed each level.
 func lateFinding(check, provider string, late []int) []doctor.Finding {
-	for n := len(late) - 1; n >= 0; n-- {
-		if late[n] == 0 {
+	for n, many := range slices.Backward(late) {
+		if many == 0 {
 			continue
 		}
 		level := doctor.Warning
@@ -114,7 +115,7 @@ func lateFinding(check, provider string, late []int) []doctor.Finding {
 		}
 		return []doctor.Finding{{
 			Check: check, Level: level,
-			Text: fmt.Sprintf("%s not archived, and %d %% of the time is over for which %s keeps them", plural(late[n], "finished file"), retention.Levels()[n], provider),
+			Text: fmt.Sprintf("%s not archived, and %d %% of the time is over for which %s keeps them", plural(many, "finished file"), retention.Levels()[n], provider),
 			Cure: "see to the archive and the workers (their log names the sessions); segue results SESSION --out DIR saves a session's files meanwhile",
 		}}
 	}

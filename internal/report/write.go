@@ -29,7 +29,8 @@ func (r *Report) JSON(w io.Writer) error {
 // CSV writes the items. What a spreadsheet would take for a formula is given an
 // apostrophe.
 func (r *Report) CSV(w io.Writer) error {
-	rows := [][]string{{"item", "source", "status", "seconds", "credits", "audio_ids", "files", "error_code", "error"}}
+	rows := make([][]string, 1, 1+len(r.Items))
+	rows[0] = []string{"item", "source", "status", "seconds", "credits", "audio_ids", "files", "error_code", "error"}
 	for _, it := range r.Items {
 		rows = append(rows, []string{
 			it.ID, plain(it.Source), it.Status, number(it.Seconds), number(it.Credits),

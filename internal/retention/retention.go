@@ -25,7 +25,7 @@ import (
 //	segue:alarmed:<session>      string  the highest level that was reported of it
 func keyUnarchived(provider string) string { return "segue:unarchived:" + provider }
 func keyFetchable(provider string) string  { return "segue:fetchable:" + provider }
-func keyAlarmed(session string) string     { return "segue:alarmed:" + session }
+func keyAlarmed(id string) string          { return "segue:alarmed:" + id }
 
 // Levels are the percents of a provider's retention after which somebody should hear
 // that results are not archived.
