@@ -25,8 +25,7 @@ const (
 	// patience is how long a handler waits for its turn itself. The queue keeps whole
 	// seconds: what wakes early must not go back to sleep.
 	patience = 1500 * time.Millisecond
-	// stamping is how long it may wait with its claim written, while others that were
-	// late are let go first.
+	// stamping is how long it may wait for others that were late to be let go first.
 	stamping = 10 * time.Second
 	// fresh is how long a stamp holds: less than what the gate leaves between two of them.
 	fresh = account.Guard / 2
@@ -82,11 +81,11 @@ func (h *Handlers) enter(ctx context.Context, j *job) (in bool, err error) {
 	return ctx.Err() == nil, ctx.Err()
 }
 
-// stamp is called when nothing but the request is left to do. It says whether the
-// request may leave, having waited for the turn of those before it.
-func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
+// stamp is called when little but the request is left to do. It says whether the
+// request may leave, having waited for the turn of those before it, and since when.
+func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, at time.Time, err error) {
 	if !limited(j.account, j.Item.Step) {
-		return false, nil
+		return false, at, nil
 	}
 	id, endpoint, entry := idOf(&j.Session), string(j.Item.Step), slotOf(&j.Item)
 	for giveUp := time.Now().Add(stamping); ; {
@@ -94,20 +93,20 @@ func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
 		gone, err := h.Gate.Go(ctx, id, endpoint, limitsOf(j.account), entry)
 		switch {
 		case err != nil:
-			return false, err
+			return false, at, err
 		case gone.Closed != nil:
-			return false, refusal(gone.Closed, false)
+			return false, at, refusal(gone.Closed, false)
 		case gone.Missing:
-			return false, refusal(nil, true)
+			return false, at, refusal(nil, true)
 		case gone.Wait <= 0 && stillFresh(asked):
-			return gone.Canary, nil
+			return gone.Canary, asked, nil
 		case gone.Wait <= 0 && time.Now().Before(giveUp):
 			continue // this process stood still, or Redis answered late
 		case time.Now().Add(gone.Wait).After(giveUp):
-			return false, refusal(nil, false)
+			return false, at, refusal(nil, false)
 		}
 		if sleep(ctx, gone.Wait); ctx.Err() != nil {
-			return false, fault.Uncharged(fault.Canceled, "handlers.stamp", ctx.Err())
+			return false, at, fault.Uncharged(fault.Canceled, "handlers.stamp", ctx.Err())
 		}
 	}
 }
@@ -115,16 +114,18 @@ func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, err error) {
 // leaving makes a request look at its turn once more when it is about to be written: a
 // connection may have to be opened first, or the process may have stood still. What was
 // stamped only just now need not be asked for again.
-func (h *Handlers) leaving(ctx context.Context, j *job) context.Context {
+func (h *Handlers) leaving(ctx context.Context, j *job, stamped time.Time) context.Context {
+	if !limited(j.account, j.Item.Step) {
+		return ctx
+	}
 	if j.Item.Step != session.StepExtend && j.account.Info.Uploads.By != provider.ByURL {
 		return ctx // an upload in several parts: its limits are not known so exactly
 	}
-	stamped := time.Now()
 	return provider.BeforeLeaving(ctx, func(ctx context.Context) error {
 		if stillFresh(stamped) {
 			return nil
 		}
-		_, err := h.stamp(ctx, j)
+		_, _, err := h.stamp(ctx, j)
 		return err
 	})
 }

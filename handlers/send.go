@@ -41,6 +41,11 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 	if err != nil {
 		return h.postpone(ctx, j, err)
 	}
+	// The turn is waited for before the claim: a worker that dies waiting leaves no doubt.
+	canary, stamped, err := h.stamp(ctx, j)
+	if err != nil {
+		return h.unsent(ctx, j, err)
+	}
 	reserved := time.Now() // before: a worker may freeze in it
 	if err := h.reserve(ctx, j, r); err != nil {
 		return h.unaffordable(ctx, j, err)
@@ -57,12 +62,15 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 			return h.unaffordable(ctx, j, err)
 		}
 	}
-	canary, err := h.stamp(ctx, j)
-	if err != nil {
-		return h.unsent(ctx, j, err)
+	if limited(j.account, j.Item.Step) && !stillFresh(stamped) {
+		var tests bool
+		if tests, stamped, err = h.stamp(ctx, j); err != nil {
+			return h.unsent(ctx, j, err)
+		}
+		canary = canary || tests
 	}
 	sending, cancel := context.WithDeadline(ctx, j.began.Add(r.timeout))
-	accepted, err := r.send(h.leaving(sending, j), callback)
+	accepted, err := r.send(h.leaving(sending, j, stamped), callback)
 	cancel()
 	h.at("sent")
 	paused := h.observe(ctx, j, canary, err)
@@ -75,8 +83,8 @@ func (h *Handlers) submit(ctx context.Context, j *job, r request) error {
 	return h.refused(ctx, j, r, err)
 }
 
-// unsent deals with a claim under which nothing was sent, because the request's turn
-// had not come after all.
+// unsent deals with a request that was not sent, because its turn had not come after
+// all.
 func (h *Handlers) unsent(ctx context.Context, j *job, cause error) error {
 	if errors.Is(cause, errNotItsTurn) {
 		return h.yield(ctx, j, cause)

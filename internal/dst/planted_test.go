@@ -32,9 +32,7 @@ var planted = map[string]struct {
 }{
 	"a driver that repeats what got no answer": {breaks: "P1: a second request for one generation", plant: func(s *sim) { s.vendor.sendsTwice = true }},
 	// Its claim was given up by then, and so were the credits that it set aside.
-	"a request that leaves after its deadline": {breaks: "P", plant: func(s *sim) {
-		s.vendor.fence, s.p.inFlight, s.p.rate = false, 0, 0
-	}},
+	"a request that leaves after its deadline": {breaks: "P", plant: func(s *sim) { s.vendor.fence = false }},
 	"evidence that is believed too early": {breaks: "P", plant: func(s *sim) { s.vendor.hasty = true }},
 	"a store that compares no epochs": {breaks: "P", plant: func(s *sim) {
 		s.tamper = func(args []any) {
@@ -71,7 +69,12 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 			m := newMachine(t)
 			first := max(1, defect.seed)
 			for seed := first; seed < first+atMost; seed++ {
-				r := run(t, m, seed, options{events: -1, sabotage: defect.plant})
+				r := run(t, m, seed, options{events: -1, sabotage: func(s *sim) {
+					if !strings.HasPrefix(defect.breaks, "limits") {
+						s.p.inFlight, s.p.rate = 0, 0 // whatever sends too much breaks them too
+					}
+					defect.plant(s)
+				}})
 				if len(r.violations) == 0 {
 					continue
 				}
