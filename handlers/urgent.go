@@ -46,8 +46,9 @@ func (r *resting) rest(name string)  { r.until.Store(name, time.Now().Add(restFo
 func (r *resting) awake(name string) { r.until.Delete(name) }
 
 func (r *resting) rests(name string) bool {
-	until, ok := r.until.Load(name)
-	return ok && time.Now().Before(until.(time.Time)) //nolint:forcetypeassert // nothing else is stored
+	stored, _ := r.until.Load(name)
+	until, rests := stored.(time.Time)
+	return rests && time.Now().Before(until)
 }
 
 // waitingOf is the job's item as the book of deadlines knows it; ok is false where its

@@ -136,24 +136,35 @@ func (a *app) entryOfFlags(cfg *config.Config, m *making, f *pflag.FlagSet, name
 	if findings = append(findings, more...); len(more) == 0 {
 		e.Provider = t.provider.Name
 	}
-	switch {
-	case !m.sub.extend && musical(f):
-		findings = append(findings, wrong("--extend", "it is missing, and without it the files are only uploaded: the other flags about the music would do nothing"))
-	case m.sub.extend && m.sub.params.ContinueAt == 0:
-		findings = append(findings, wrong("--continue-at", "it is missing (or 0): give seconds from the beginning, or negative from the end"))
-	case m.sub.extend && len(more) == 0:
-		for _, reason := range checkExtend(t.info, &m.sub.params, 0) {
-			findings = append(findings, wrong("--extend", reason))
-		}
-	case !m.sub.extend && len(more) == 0 && !t.info.Uploads.Clips:
-		findings = append(findings, wrong("--extend", t.info.Name+" gives no clip for an upload alone; add --extend"))
-	}
+	findings = append(findings, m.continuation(&t, len(more) == 0, musical(f))...)
 	if m.sub.extend {
 		if err := extendWith(&e, &m.sub.params); err != nil {
 			return e, err
 		}
 	}
 	return e, a.report(append(findings, checked(e)...))
+}
+
+// continuation is what is wrong with how the files are to be continued. known says that
+// the target is, music that a flag about the music was given.
+func (m *making) continuation(t *target, known, music bool) []source.Finding {
+	switch {
+	case !m.sub.extend && music:
+		return []source.Finding{wrong("--extend", "it is missing, and without it the files are only uploaded: the other flags about the music would do nothing")}
+	case m.sub.extend && m.sub.params.ContinueAt == 0:
+		return []source.Finding{wrong("--continue-at", "it is missing (or 0): give seconds from the beginning, or negative from the end")}
+	case !known:
+		return nil
+	case !m.sub.extend && !t.info.Uploads.Clips:
+		return []source.Finding{wrong("--extend", t.info.Name+" gives no clip for an upload alone; add --extend")}
+	case !m.sub.extend:
+		return nil
+	}
+	var findings []source.Finding
+	for _, reason := range checkExtend(t.info, &m.sub.params, 0) {
+		findings = append(findings, wrong("--extend", reason))
+	}
+	return findings
 }
 
 // checked is what is wrong with an entry whatever the provider.

@@ -33,7 +33,7 @@ var planted = map[string]struct {
 	"a driver that repeats what got no answer": {breaks: "P1: a second request for one generation", plant: func(s *sim) { s.vendor.sendsTwice = true }},
 	// Its claim was given up by then, and so were the credits that it set aside.
 	"a request that leaves after its deadline": {breaks: "P", plant: func(s *sim) { s.vendor.fence = false }},
-	"evidence that is believed too early": {breaks: "P", plant: func(s *sim) { s.vendor.hasty = true }},
+	"evidence that is believed too early":      {breaks: "P", plant: func(s *sim) { s.vendor.hasty = true }},
 	"a store that compares no epochs": {breaks: "P", plant: func(s *sim) {
 		s.tamper = func(args []any) {
 			if !writes(args) {
