@@ -51,7 +51,8 @@ build: ## build bin/segue: one static binary that knows its version
 test: deps ## run every test with the race detector, sub-modules too (PKG=./internal/audio/... for some)
 	$(GO) test $(TESTFLAGS) $(PKG)
 ifeq ($(PKG),./...)
-	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^TestSeeds$$' ./internal/dst -dst.seeds=$(SEEDS)
+	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^Test(Seeds|PlantedDefectsAreFound)$$' ./internal/dst -dst.seeds=$(SEEDS)
+	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^Test(LimitsAreUsedAndNeverPassed|Maintenance|SmallSessionBesideALargeOne|CommandsPerItemDoNotGrow|OutageOfDays)$$' ./handlers
 	@set -e; for m in $(SUBMODULES); do echo "== $$m"; (cd $$m && $(GO) build ./... && $(GO) test $(TESTFLAGS) ./...); done
 endif
 

@@ -9,7 +9,7 @@ import (
 // seconds, until the test ends.
 func SlowServers(t testing.TB) {
 	before := checkEvery
-	checkEvery = time.Second / 4
+	checkEvery = time.Second
 	t.Cleanup(func() { checkEvery = before })
 }
 

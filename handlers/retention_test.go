@@ -90,6 +90,9 @@ func (d taped) Poll(ctx context.Context, op *provider.Operation) (*provider.Stat
 // is from the first two days, and the first of it has half a day left. All of them can be
 // saved by who fetches first what is deleted first, and by nobody else.
 func TestOutageOfDays(t *testing.T) {
+	if underRace {
+		t.Skip("two weeks take minutes under the race detector: make test runs it without")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const (
 			day   = 24 * time.Hour / 1920

@@ -35,6 +35,14 @@ import (
 // backlogFlag is how many items wait in the tests of large backlogs.
 var backlogFlag = flag.Int("limits.backlog", 240, "items that wait in the tests of large backlogs")
 
+// backlog is how many items wait: fewer under the race detector.
+func backlog() int {
+	if underRace {
+		return min(*backlogFlag, 80)
+	}
+	return *backlogFlag
+}
+
 // strict is a provider in memory that allows so much and no more, and keeps its own log.
 type strict struct {
 	limits provider.Limits
@@ -299,7 +307,7 @@ func TestLimitsAreUsedAndNeverPassed(t *testing.T) {
 		vendor := &strict{limits: twentyInTen, takes: 20 * time.Second}
 		w := newTown(t, 2, vendor)
 		defer w.stop()
-		id := w.submit("a", *backlogFlag)
+		id := w.submit("a", backlog())
 		w.wait(id)
 		if vendor.over != 0 {
 			t.Errorf("%d answers of 429, want none", vendor.over)
@@ -311,7 +319,7 @@ func TestLimitsAreUsedAndNeverPassed(t *testing.T) {
 			t.Errorf("%d operations in flight, want at most 100", vendor.most)
 		}
 		took := vendor.accepted[len(vendor.accepted)-1].Sub(vendor.accepted[0])
-		allowed := time.Duration(*backlogFlag-20) * 10 * time.Second / 20
+		allowed := time.Duration(backlog()-20) * 10 * time.Second / 20
 		if used := float64(allowed) / float64(took); used < 0.95 {
 			t.Errorf("%.1f %% of the allowed rate was used (%s instead of %s), want 95", 100*used, took, allowed)
 		}
@@ -319,9 +327,9 @@ func TestLimitsAreUsedAndNeverPassed(t *testing.T) {
 		for _, n := range w.log.of("audio:extend") {
 			again += n - 1
 		}
-		t.Logf("%d of %d items were woken more than once", again, *backlogFlag)
-		if again > *backlogFlag/100 {
-			t.Errorf("%d of %d items were woken more than once at their extend, want next to none", again, *backlogFlag)
+		t.Logf("%d of %d items were woken more than once", again, backlog())
+		if again > 2+backlog()/100 {
+			t.Errorf("%d of %d items were woken more than once at their extend, want next to none", again, backlog())
 		}
 	})
 }
@@ -334,7 +342,7 @@ func TestMaintenance(t *testing.T) {
 		vendor := &strict{limits: twentyInTen, takes: 20 * time.Second, closed: [2]time.Time{start.Add(time.Minute), start.Add(11 * time.Minute)}}
 		w := newTown(t, 2, vendor)
 		defer w.stop()
-		id := w.submit("a", 300)
+		id := w.submit("a", min(300, 2*backlog()))
 		w.wait(id)
 		const first = 20 // what was on its way when it began, at most
 		if n := len(vendor.refused); n < 20 || n > first+600/5 {
@@ -379,15 +387,18 @@ func TestSmallSessionBesideALargeOne(t *testing.T) {
 		})
 		return took
 	}
-	alone, beside := measure(0), measure(*backlogFlag)
-	t.Logf("alone %s, beside %d items %s", alone, *backlogFlag, beside)
+	alone, beside := measure(0), measure(backlog())
+	t.Logf("alone %s, beside %d items %s", alone, backlog(), beside)
 	if beside > 3*alone {
-		t.Errorf("3 items take %s behind %d, and %s alone; want at most three times that", beside, *backlogFlag, alone)
+		t.Errorf("3 items take %s behind %d, and %s alone; want at most three times that", beside, backlog(), alone)
 	}
 }
 
 // TestCommandsPerItemDoNotGrow: what waits costs nothing.
 func TestCommandsPerItemDoNotGrow(t *testing.T) {
+	if underRace {
+		t.Skip("it counts commands, which the race detector does not change: make test runs it without")
+	}
 	measure := func(items int) (perItem float64) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newTown(t, 1, &strict{limits: twentyInTen, takes: 20 * time.Second})
@@ -406,8 +417,8 @@ func TestCommandsPerItemDoNotGrow(t *testing.T) {
 		})
 		return perItem
 	}
-	few, many := measure(400), measure(max(4000, *backlogFlag))
-	t.Logf("commands per item: %.1f with 400 waiting, %.1f with %d", few, many, max(4000, *backlogFlag))
+	few, many := measure(400), measure(max(4000, backlog()))
+	t.Logf("commands per item: %.1f with 400 waiting, %.1f with %d", few, many, max(4000, backlog()))
 	if many > few*1.1 {
 		t.Errorf("%.1f commands per item with many waiting, %.1f with few; want the same", many, few)
 	}

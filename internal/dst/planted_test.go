@@ -62,6 +62,9 @@ var planted = map[string]struct {
 // TestPlantedDefectsAreFound: an oracle that finds nothing when there is something to
 // be found says nothing when it is silent.
 func TestPlantedDefectsAreFound(t *testing.T) {
+	if underRace {
+		t.Skip("it takes thousands of seeds: make test runs it without the race detector")
+	}
 	const atMost = 4000
 	for name, defect := range planted {
 		t.Run(name, func(t *testing.T) {

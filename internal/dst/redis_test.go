@@ -34,8 +34,8 @@ func (w watch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if w.s.tamper != nil {
 			w.s.tamper(cmd.Args())
 		}
-		v := w.s.carried
-		if w.s.carried = nil; v == nil {
+		v := a.carried
+		if a.carried = nil; v == nil {
 			said := w.s.gate(a, atRedis, label(cmd))
 			v = &said
 		}
@@ -43,7 +43,7 @@ func (w watch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
 			// A script's first use takes two commands. What was to befall the first
 			// befalls the second, so that a run is the same whoever ran before it.
-			w.s.carried = v
+			a.carried = v
 		}
 		return err
 	}

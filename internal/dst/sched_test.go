@@ -58,13 +58,15 @@ type proc struct {
 // actor is one thing that a process does: a delivery of a task, a sweep, an
 // operator's decision.
 type actor struct {
-	id   int
-	proc *proc
-	name string
-	task *task // what was delivered, if it was a task
-	over bool
-	err  error
-	ack  func(error) // tells the queue, if the process lives to do so
+	// carried is what is to befall its next command: see watch.
+	carried *verdict
+	id      int
+	proc    *proc
+	name    string
+	task    *task // what was delivered, if it was a task
+	over    bool
+	err     error
+	ack     func(error) // tells the queue, if the process lives to do so
 
 	faulted bool // Redis failed it
 	waited  bool // it asked the provider, and was told to wait

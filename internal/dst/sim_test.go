@@ -58,7 +58,6 @@ type sim struct {
 	ends    []*actor
 	actors  []*actor
 	born    int
-	carried *verdict
 
 	workers  []*proc
 	front    *proc
@@ -278,7 +277,9 @@ func (s *sim) driver() provider.Driver {
 func (s *sim) close() *result {
 	marks := maps.Clone(s.marks)
 	for _, p := range append(slices.Clone(s.workers), s.front, s.operator) {
+		s.mu.Lock() // somebody may wake at this moment
 		s.kill(p)
+		s.mu.Unlock()
 	}
 	time.Sleep(time.Hour)
 	synctest.Wait()
