@@ -60,7 +60,7 @@ func (h *Handlers) enter(ctx context.Context, j *job) (in bool, err error) {
 		return true, nil
 	}
 	id, endpoint := idOf(&j.Session), string(j.Item.Step)
-	entered, err := h.Gate.Enter(ctx, id, endpoint, limitsOf(j.account), account.Request{Entries: []string{slotOf(&j.Item)}, Ahead: ahead})
+	entered, err := h.Gate.Enter(ctx, id, endpoint, limitsOf(j.account), account.Request{Entries: []string{slotOf(&j.Item)}, Ahead: ahead, Door: true})
 	if err != nil {
 		return false, h.postpone(ctx, j, err)
 	}

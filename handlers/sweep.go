@@ -56,20 +56,22 @@ func (h *Handlers) Sweep(ctx context.Context, p tasks.Sweep) error {
 	for _, id := range waiting {
 		all = append(all, h.summon(ctx, id))
 	}
-	all = append(all, h.sweepLedger(ctx), h.sweepLeases(ctx), h.alarm(ctx, p.Slot))
+	all = append(all, h.sweepLedger(ctx), h.sweepLeases(ctx, waiting), h.alarm(ctx, p.Slot))
 	return errors.Join(all...)
 }
 
 // sweepLeases gives back slots and places whose items do not need them any more: their
 // worker died between recording what became of an item and giving them back.
-func (h *Handlers) sweepLeases(ctx context.Context) error {
+func (h *Handlers) sweepLeases(ctx context.Context, waiting []account.ID) error {
 	known, err := h.Gate.Known(ctx, "")
 	if err != nil {
 		return err
 	}
-	ids := []account.ID{uploads}
+	ids := append([]account.ID{uploads}, waiting...)
 	for _, acc := range known {
-		ids = append(ids, acc.ID)
+		if !slices.Contains(waiting, acc.ID) {
+			ids = append(ids, acc.ID)
+		}
 	}
 	var all []error
 	for _, id := range ids {

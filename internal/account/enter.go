@@ -18,6 +18,9 @@ type Request struct {
 	// Polite refuses everything new while sessions wait in the endpoint's ring: they
 	// are first.
 	Polite bool
+	// Door says that the caller is about to send: it tests a reopening in place of an
+	// entry that was chosen for it and has not gone.
+	Door bool
 }
 
 // Entered says who got in, and why the rest did not. At most one reason is given.
@@ -89,7 +92,7 @@ func (g *Gate) Enter(ctx context.Context, id ID, endpoint string, l Limits, r Re
 	}
 	args := []any{
 		endpoint, l.Rate.N, l.Rate.window(), l.InFlight, r.Ahead.Milliseconds(),
-		lease.Milliseconds(), flag(r.Polite),
+		lease.Milliseconds(), flag(r.Polite), flag(r.Door),
 	}
 	a, err := g.ask(ctx, op, enterScript, id, words(args, r.Entries)...)
 	if err != nil {

@@ -139,3 +139,30 @@ func TestPauseGrows(t *testing.T) {
 		t.Errorf("Pauses() after a success = %+v, %v, want 5 s again, since now", pauses, err)
 	}
 }
+
+// An entry that is about to be sent tests a reopening in place of one that was chosen and
+// has not come; one that has gone is waited for.
+func TestWhoIsAtTheDoorTests(t *testing.T) {
+	c := newClock(t)
+	limits := account.Limits{InFlight: 1} // the room of the chosen one is there for it
+	door := func(entry string) account.Entered {
+		t.Helper()
+		got, err := c.Enter(t.Context(), main, "extend", limits, account.Request{Entries: []string{entry}, Ahead: time.Minute, Door: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	c.close(account.Pause{})
+	if got := door("a"); got.Closed == nil || got.Closed.Until == 0 {
+		t.Fatalf("Enter at the door while it is closed = %+v, want closed", got)
+	}
+	c.pass(5 * time.Second)
+	c.enter(limits, "chosen")
+	same(t, "Enter at the door", door("a"), account.Entered{Turns: []time.Duration{0}})
+	same(t, "Go of the chosen one", c.start(limits, "chosen"), account.Gone{Missing: true})
+	same(t, "Go", c.start(limits, "a"), account.Gone{Canary: true})
+	if got := door("chosen"); got.Closed == nil || !got.Closed.Canary {
+		t.Errorf("Enter at the door while one that has gone tests = %+v, want closed", got)
+	}
+}

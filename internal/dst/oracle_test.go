@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/segue-audio/segue/handlers"
+	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/session"
 )
@@ -67,7 +68,8 @@ func (s *sim) within(r *request) {
 	if s.p.rate > 0 && recent > s.p.rate {
 		s.fail(fmt.Sprintf("limits: %d requests within %s, of which %d are allowed; the last: %s", recent, rateSpan, s.p.rate, r))
 	}
-	if s.p.inFlight > 0 && running > s.p.inFlight {
+	// One that costs nothing may be sent by a worker from which its step was taken.
+	if s.p.inFlight > 0 && running > s.p.inFlight && s.paid(r.step) {
 		s.fail(fmt.Sprintf("limits: %d operations run, of which %d are allowed; the last: %s", running, s.p.inFlight, r))
 	}
 }
@@ -148,8 +150,8 @@ func (s *sim) inspectReturn(a *actor) {
 	if s.impatient && a.waited && a.err != nil && !a.faulted {
 		a.err = errImpatient
 	}
-	if !a.waited || a.faulted || a.err == nil || errors.Is(a.err, context.DeadlineExceeded) {
-		return // it was not waiting that failed
+	if !a.waited || a.faulted || a.err == nil || errors.Is(a.err, context.DeadlineExceeded) || fault.CodeOf(a.err) == fault.Timeout {
+		return // it was not waiting that failed: its own time was over
 	}
 	if handlers.IsFailure(a.err) {
 		s.fail(fmt.Sprintf("P6: %s was told to wait, and spends a retry: %v", a.name, a.err))

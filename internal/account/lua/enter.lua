@@ -1,14 +1,24 @@
 -- ARGV: endpoint, rate, its window in ms, slots (0: any number), how far ahead in ms, lease in
--- ms, '1' when polite, then entries. Answers {ms until the turn of each that got in, why the
+-- ms, '1' when polite, '1' at the door, then entries. Answers {ms until the turn of each that got in, why the
 -- next one did not, and what is to be said about it}.
 local endpoint, slots, ahead, lease = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local shy = ARGV[7] == '1' and redis.call('HEXISTS', META, 'weight:' .. endpoint) == 1
+local door = ARGV[8] == '1'
 local l, p = lane(endpoint, ARGV[2], ARGV[3]), pause(endpoint)
 local used, planned = redis.call('ZCARD', SLOTS), expected(l)
 local turns = {}
 
-for n = 8, #ARGV do
+for n = 9, #ARGV do
   local entry = ARGV[n]
+  -- Whoever is here tests a reopening instead of one that was chosen and has not come: it
+  -- may never, or be behind this one in its queue.
+  if door and p and p.till <= t and p.canary ~= entry and tested(p) then
+    local chosen = holder(p.canary)
+    if chosen and chosen.gone == 0 then
+      used = used - surrender(p.canary)
+      planned = expected(l)
+    end
+  end
   local mine = holder(entry)
   if bars(p, entry) then
     if mine and mine.gone == 0 then surrender(entry) end
