@@ -320,7 +320,11 @@ func TestLimitsAreUsedAndNeverPassed(t *testing.T) {
 		}
 		took := vendor.accepted[len(vendor.accepted)-1].Sub(vendor.accepted[0])
 		allowed := time.Duration(backlog()-20) * 10 * time.Second / 20
-		if used := float64(allowed) / float64(took); used < 0.95 {
+		want := 0.95
+		if backlog() < 200 {
+			want = 0.9 // the last turn may be late by some seconds, whatever the number
+		}
+		if used := float64(allowed) / float64(took); used < want {
 			t.Errorf("%.1f %% of the allowed rate was used (%s instead of %s), want 95", 100*used, took, allowed)
 		}
 		again := 0
