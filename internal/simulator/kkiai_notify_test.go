@@ -70,14 +70,17 @@ func hooked(t *testing.T, change func(*simulator.Options)) (*rig, *hook, string)
 func TestKkiaiNotifies(t *testing.T) {
 	r, h, address := hooked(t, nil)
 	task := r.submit(r.uploadedClip(wav(30, "song")), map[string]any{"notify_hook": address})
-	r.settle(70 * time.Second)
+	r.settle(70*time.Second - 1)
+	r.settle(0)
 	if got := h.came(t); len(got) != 0 {
 		t.Errorf("%v came before anything streams, want nothing", got)
 	}
-	r.settle(30 * time.Second)
+	r.settle(1)
+	r.settle(0)
 	if diff := cmp.Diff([]string{"IN_PROGRESS 2 clips"}, h.came(t)); diff != "" {
 		t.Errorf("when it streams (-want +got):\n%s", diff)
 	}
+	r.settle(30 * time.Second)
 	r.settle(0)
 	if diff := cmp.Diff([]string{"SUCCESS 2 clips"}, h.came(t)); diff != "" {
 		t.Errorf("in the end (-want +got):\n%s", diff)
