@@ -169,7 +169,7 @@ func TestCoversAndSources(t *testing.T) {
 	id := r.submit(1, session.Spec{})
 	r.succeed(id)
 	want := []string{
-		"SESSION/session.json", "vendor/untitled/op-2-a", "vendor/untitled/op-2-a-source.mp3", "vendor/untitled/op-2-a.jpg",
+		"vendor/session-SESSION.json", "vendor/untitled/op-2-a", "vendor/untitled/op-2-a-source.mp3", "vendor/untitled/op-2-a.jpg",
 		"vendor/untitled/op-2-a.json", "vendor/untitled/op-2-b",
 	}
 	if diff := cmp.Diff(want, r.shelf.names(id)); diff != "" {

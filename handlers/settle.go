@@ -5,7 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
 
+	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/tasks"
@@ -86,7 +90,8 @@ func (h *Handlers) remember(ctx context.Context, id string) error {
 }
 
 // report writes the session beside its archived results, so that a folder of
-// songs says where it came from without Redis.
+// songs says where it came from without Redis. A session that settles again is
+// written over; no other session is.
 func (h *Handlers) report(ctx context.Context, id string) error {
 	const op = "handlers.Settle"
 	current, err := h.Store.Session(ctx, id)
@@ -114,5 +119,24 @@ func (h *Handlers) report(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return store.Put(ctx, id+"/session.json", bytes.NewReader(append(body, '\n')))
+	return store.Put(ctx, h.recordName(current, view), bytes.NewReader(append(body, '\n')))
+}
+
+// recordName is where a session is written down: in the folder that the layout gives
+// it, where its results are there. They are not when the layout was changed meanwhile.
+func (h *Handlers) recordName(current *session.Session, view *session.View) string {
+	f := archive.Fields{
+		Session: current.ID, Name: current.Name, Provider: current.Provider, Account: current.Account,
+		Date: time.UnixMilli(current.Created).UTC(),
+	}
+	layout := h.keeping().Layout
+	folder, _ := layout.Folder(f)
+	for i := range view.Items {
+		for _, t := range view.Items[i].Tracks {
+			if t.File != "" && !strings.Contains("/"+filepath.ToSlash(t.File), "/"+folder+"/") {
+				return archive.RecordAside(current.ID)
+			}
+		}
+	}
+	return layout.Record(f)
 }

@@ -80,15 +80,16 @@ type SidecarTrack struct {
 // KeepSidecar writes an item's sidecar to name.json, in place of an earlier one.
 // The same content is the same bytes. Errors are those of Archive.Put.
 func KeepSidecar(ctx context.Context, a Archive, name string, s Sidecar) error {
-	content, err := s.encode()
+	content, err := s.Encode()
 	if err != nil {
-		return failed(fault.Invalid, "archive.KeepSidecar", err)
+		return err
 	}
 	return a.Put(ctx, name+".json", bytes.NewReader(content))
 }
 
-// encode gives indented JSON with the version first and without secrets.
-func (s Sidecar) encode() ([]byte, error) {
+// Encode gives what KeepSidecar writes: indented JSON with the version first and
+// without secrets. Parameters that are no JSON are invalid.
+func (s Sidecar) Encode() ([]byte, error) {
 	var raw bytes.Buffer
 	encoder := json.NewEncoder(&raw)
 	encoder.SetEscapeHTML(false)
@@ -102,7 +103,7 @@ func (s Sidecar) encode() ([]byte, error) {
 		Sidecar
 	}{SidecarVersion, s}
 	if err := encoder.Encode(versioned); err != nil {
-		return nil, fmt.Errorf("the item's parameters are no JSON: %w", err)
+		return nil, failed(fault.Invalid, "archive.Sidecar.Encode", fmt.Errorf("the item's parameters are no JSON: %w", err))
 	}
 	return webAddress.ReplaceAllFunc(raw.Bytes(), bareAddress), nil
 }
