@@ -34,6 +34,7 @@ var changes = map[string]func(*enqueue.Session){
 	"Session.Items":              func(s *enqueue.Session) { s.Items = append(s.Items, enqueue.Item{Source: "b"}) },
 	"Session.Extend":             func(s *enqueue.Session) { s.Extend = nil },
 	"Session.OnUnknown":          func(s *enqueue.Session) { s.OnUnknown = "resubmit" },
+	"Session.Anew":               func(s *enqueue.Session) { s.Anew = true },
 	"Session.Archive":            func(s *enqueue.Session) { s.Archive = "" },
 	"Item.Source":                func(s *enqueue.Session) { s.Items[0].Source = "https://example.com/a.mp3" },
 	"Item.Name":                  func(s *enqueue.Session) { s.Items[0].Name = "" },

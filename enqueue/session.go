@@ -47,6 +47,9 @@ type Session struct {
 	// account may do while other sessions of it wait. Submitting again with another one
 	// changes it.
 	Priority string
+	// Anew uploads every file. Otherwise a file that is to be continued, and whose audio
+	// was uploaded to the same account before, is continued from what lies there.
+	Anew bool
 	// Archive is where results go, a directory or URL as the workers see it; empty
 	// means their configured archive.
 	Archive string

@@ -47,8 +47,10 @@ type ItemStatus struct {
 	// or canceled.
 	Status string `json:"status"`
 	// Step is upload, extend or fetch: where it is, or ended.
-	Step         string   `json:"step"`
-	ClipID       string   `json:"clipId"`
+	Step   string `json:"step"`
+	ClipID string `json:"clipId"`
+	// ClipOf is the item whose upload was used instead of another one.
+	ClipOf       string   `json:"clipOf,omitempty"`
 	OperationIDs []string `json:"operationIds"`
 	AudioIDs     []string `json:"audioIds"`
 	Tracks       []Track  `json:"tracks"`
@@ -113,7 +115,7 @@ func statusOf(v *session.View) *Status {
 		s.Items[n] = ItemStatus{
 			ItemID: it.ItemID, Index: it.Index, Source: it.Source, SHA256: it.SHA256,
 			DurationSeconds: it.DurationSeconds, Status: string(it.Status), Step: string(it.Step),
-			ClipID: it.ClipID, OperationIDs: it.OperationIDs, AudioIDs: it.AudioIDs,
+			ClipID: it.ClipID, ClipOf: it.ClipOf, OperationIDs: it.OperationIDs, AudioIDs: it.AudioIDs,
 			Tracks: make([]Track, len(it.Tracks)), Credits: it.Credits, CreditsInDoubt: it.CreditsInDoubt, Error: (*ItemError)(it.Error),
 		}
 		for t, track := range it.Tracks {

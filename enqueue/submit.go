@@ -117,7 +117,7 @@ func (c *Client) create(ctx context.Context, s *Session, items []session.New) (s
 	}
 	spec := session.Spec{
 		ID: id, Name: s.Name, Provider: s.Provider, Account: s.Account,
-		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive, Budget: s.Budget, Priority: session.Priority(s.Priority), Limits: limits(s.Limits),
+		Params: s.Extend.params(), OnUnknown: s.OnUnknown, Archive: s.Archive, Budget: s.Budget, Priority: session.Priority(s.Priority), Limits: limits(s.Limits), Anew: s.Anew,
 	}
 	if spec.Digest, err = digest(&spec, items); err != nil {
 		return session.Spec{}, false, err

@@ -16,6 +16,7 @@ func (h *Handlers) Extend(ctx context.Context, p tasks.Extend) error {
 		return err
 	}
 	if expired(j) {
+		h.forgetClip(ctx, j)
 		return h.record(ctx, j, soon, func(it *session.Item, now time.Time) error { return it.Restage(now) })
 	}
 	extend := &provider.Extend{
@@ -42,8 +43,7 @@ func (h *Handlers) Extend(ctx context.Context, p tasks.Extend) error {
 const staleBefore = 15 * time.Minute
 
 // expired says that the upload's result will not last until the provider needs
-// it, and that uploading again is free.
+// it, and that the item may be uploaded: for free, or for the first time.
 func expired(j *job) bool {
-	expires := j.Item.Clip.Expires
-	return !expires.IsZero() && !j.account.Info.Uploads.Paid && j.Now.After(expires.Add(-staleBefore))
+	return gone(j.Item.Clip, j.Now) && (!j.account.Info.Uploads.Paid || j.Item.ClipOf != "")
 }

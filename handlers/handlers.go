@@ -63,6 +63,8 @@ type Handlers struct {
 	// session is complete, so that nothing of them is paid for again. It is told of each
 	// at least once. Nil remembers nothing.
 	Remember func(ctx context.Context, s *session.Session, items []*session.Item) error
+	// Clips knows the audio that lies at the accounts. Nil uploads every file.
+	Clips Clips
 	// Callback gives the URL at which a provider reports under a token. Nil means
 	// that no provider can reach us: polling alone does the job.
 	Callback func(providerName, token string) string
@@ -351,6 +353,7 @@ func (h *Handlers) record(ctx context.Context, j *job, look time.Duration, chang
 	h.account(ctx, &j.Session, &before, &j.Item, j.mark)
 	h.pace(ctx, &j.Session, &before, &j.Item)
 	h.shelve(ctx, j, &before, &j.Item)
+	h.keepClip(ctx, j, &before, &j.Item)
 	h.at("accounted")
 	// What follows is due shortly before the sweep would look for it.
 	return h.followAfter(ctx, &j.Item, outcome.completion, max(0, look-soon, j.turn))

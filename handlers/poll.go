@@ -45,6 +45,9 @@ func (h *Handlers) Poll(ctx context.Context, p tasks.Poll) error {
 		why := failure(j.Item.Step, state.Failure)
 		why.Charge = fault.ChargeOf(state.Failure).String()
 		h.mayBeRefunded(ctx, j)
+		if why.Code == fault.NotFound {
+			h.forgetClip(ctx, j)
+		}
 		err := h.record(ctx, j, 0, func(it *session.Item, _ time.Time) error { return it.Lose(operation, why) })
 		return outcome(err, final(state.Failure))
 	}

@@ -165,7 +165,8 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 	switch {
 	case r.paid && charge == fault.ChargeUnknown:
 		return h.doubt(ctx, j, why, cause)
-	case j.stagedInVain(cause):
+	case j.stagedInVain(cause) || j.sparedInVain(cause):
+		h.forgetClip(ctx, j)
 		err := h.record(ctx, j, soon, func(it *session.Item, now time.Time) error {
 			return errors.Join(it.Release(token, why), it.Restage(now))
 		})
@@ -187,6 +188,12 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 func (j *job) stagedInVain(cause error) bool {
 	return j.Item.Step == session.StepExtend && fault.CodeOf(cause) == fault.NotFound &&
 		j.Item.Clip.URL != "" && !j.account.Info.Uploads.Paid && j.Item.Used[session.StepUpload] <= 1
+}
+
+// sparedInVain says that the provider did not find, at no cost, the clip of another
+// item: this one is uploaded after all.
+func (j *job) sparedInVain(cause error) bool {
+	return j.Item.Step == session.StepExtend && fault.CodeOf(cause) == fault.NotFound && j.Item.ClipOf != ""
 }
 
 // doubt records a paid request whose outcome is unknown. It is never sent again

@@ -32,6 +32,17 @@ func (h *Handlers) Upload(ctx context.Context, p tasks.Upload) error {
 	if err := h.claim(ctx, j, r); err != nil {
 		return done(err)
 	}
+	if err := h.examine(ctx, j); err != nil {
+		return h.postpone(ctx, j, err)
+	}
+	switch clip, of, err := h.standing(ctx, j); {
+	case errors.Is(err, errElsewhere):
+		return h.awaitOther(ctx, j, of)
+	case err != nil:
+		return h.postpone(ctx, j, err)
+	case clip != nil:
+		return h.reuse(ctx, j, clip, of)
+	}
 	upload, err := h.prepareUpload(ctx, j)
 	if err != nil {
 		return h.postpone(ctx, j, err)
@@ -48,19 +59,22 @@ func (h *Handlers) Upload(ctx context.Context, p tasks.Upload) error {
 	return h.submit(ctx, j, r)
 }
 
-// prepareUpload does everything that is free and can be repeated before the
-// claim: probing, checking, staging, the provider's own session.
-func (h *Handlers) prepareUpload(ctx context.Context, j *job) (*provider.Upload, error) {
+// examine looks at what was not looked at by the producer, and holds the item to what
+// is known of the provider.
+func (h *Handlers) examine(ctx context.Context, j *job) error {
 	if j.Item.Source.Duration == 0 {
 		probed, err := h.Probe(ctx, j.Item.Source)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		j.Item.Source = probed
 	}
-	if err := h.check(j); err != nil {
-		return nil, err
-	}
+	return h.check(j)
+}
+
+// prepareUpload does what is free and can be repeated before the request: staging, the
+// provider's own session.
+func (h *Handlers) prepareUpload(ctx context.Context, j *job) (*provider.Upload, error) {
 	remote, err := h.remoteSession(ctx, j)
 	if err != nil {
 		return nil, err

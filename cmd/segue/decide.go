@@ -249,9 +249,7 @@ func (s *system) priceOf(ctx context.Context, current *session.Session, r retryi
 
 // priceFrom is what an item costs from a step on.
 func priceFrom(it *session.Item, step session.StepName, upload, extend float64) float64 {
-	if step == "" {
-		step = it.Step
-	}
+	step = it.RetriedFrom(step)
 	price, reached := 0.0, false
 	for _, planned := range it.Plan {
 		reached = reached || planned == step

@@ -155,6 +155,7 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, a
 	s := &enqueue.Session{
 		Provider: t.provider.Name, Account: t.account, Name: sub.name,
 		OnUnknown: sub.onUnknown, Archive: sub.archive, Budget: sub.budget, Priority: sub.priority,
+		Anew: sub.again,
 	}
 	if sub.extend {
 		s.Extend = &sub.params

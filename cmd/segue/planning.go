@@ -40,7 +40,7 @@ func (s *system) planning(ctx context.Context, sub *submission, accountName stri
 		price.Upload = t.info.Prices.Upload
 	}
 	return bulk.Settings{
-		Now: time.Now(), Again: sub.again, Results: s.index.Get,
+		Now: time.Now(), Again: sub.again, Results: s.index.Get, Clips: s.index.Clips,
 		Job:   sub.job(accountName),
 		Price: func(bulk.Job) bulk.Price { return price },
 		Accounts: []bulk.Account{{
@@ -127,6 +127,7 @@ func (s *submission) job(accountName string) func(source.Inspected) bulk.Job {
 			j.Params = resolved(info, paramsOf(extend, in.Probed.Duration))
 		}
 		j.Bound = bound(j.Params)
+		j.Clips = info.Uploads.Clips && j.Params != nil
 		return j
 	}
 }

@@ -86,13 +86,15 @@ func (m *maker) pay(o *Outcome, price Price) {
 	s := m.of(o.Job)
 	s.items++
 	cost := toMicros(price.Upload) + toMicros(price.Extend)
-	if o.Clip == nil {
+	if o.Clip == nil && !o.Shared {
 		s.uploads++
 		m.stage(o)
 	} else {
 		s.clip++
 		cost -= toMicros(price.Upload)
 		m.saved += toMicros(price.Upload)
+	}
+	if o.Clip != nil {
 		m.clips.add(o.Clip.Clip.Expires)
 	}
 	if o.Job.Params != nil {

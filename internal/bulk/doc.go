@@ -3,7 +3,7 @@
 // the rest costs and how long it takes.
 //
 // [Make] reads inputs one after another and keeps a few numbers, a few examples,
-// and 50 bytes for each input, so a plan of a million rows needs no more memory than
+// and 30 bytes for each input, so a plan of a million rows needs no more memory than
 // they do; whoever needs every input is told of each ([Settings.Each]). A [Plan] has
 // a hash that moves when the inputs, the prices or the accounts do: a run that names
 // it does what was planned, or nothing.

@@ -17,11 +17,13 @@ import (
 //
 //	segue:result:<key>  string  JSON of an Entry; Request.Key
 //	segue:clip:<key>    string  JSON of a ClipEntry; ClipKey
+//	segue:uploading:<key> string  the item that is being uploaded; ClipKey
 //	segue:content:<key> string  JSON of a Content; digest of an object's address and state
 const (
-	prefixResult  = "segue:result:"
-	prefixClip    = "segue:clip:"
-	prefixContent = "segue:content:"
+	prefixResult    = "segue:result:"
+	prefixClip      = "segue:clip:"
+	prefixUploading = "segue:uploading:"
+	prefixContent   = "segue:content:"
 )
 
 // Entry is a result that was paid for. Fields are only ever added.
@@ -114,6 +116,31 @@ func (x *Index) Get(ctx context.Context, keys ...string) (map[string]Entry, erro
 // Clips finds clips by their keys, as Get does results.
 func (x *Index) Clips(ctx context.Context, keys ...string) (map[string]ClipEntry, error) {
 	return get[ClipEntry](ctx, x.rdb, "bulk.Index.Clips", prefixClip, keys)
+}
+
+// Begin announces that an item is about to become the clip of a key, for as long as the
+// lease. It gives the item that was announced before and is not over, or nothing where
+// there is none, or it is the very same.
+func (x *Index) Begin(ctx context.Context, key, item string, lease time.Duration) (other string, err error) {
+	const op = "bulk.Index.Begin"
+	if err := checkKeys(op, key); err != nil {
+		return "", err
+	}
+	first, err := x.rdb.SetNX(ctx, prefixUploading+key, item, lease).Result()
+	if err != nil {
+		return "", broken(ctx, op, err)
+	}
+	if first {
+		return "", nil
+	}
+	other, err = x.rdb.Get(ctx, prefixUploading+key).Result()
+	switch {
+	case errors.Is(err, redis.Nil), err == nil && other == item:
+		return "", nil // it was over between the two, or this item begins a second time
+	case err != nil:
+		return "", broken(ctx, op, err)
+	}
+	return other, nil
 }
 
 // Learn remembers what an object holds in the state that an ETag stands for, so that

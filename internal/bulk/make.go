@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"iter"
+	"strings"
 
 	"github.com/segue-audio/segue/internal/audio/source"
 	"github.com/segue-audio/segue/internal/fault"
@@ -52,6 +53,9 @@ type maker struct {
 	hash     *hasher
 	// seen are the keys of what is done in this run.
 	seen source.Seen
+	// uploads are the clips that this run makes, by the first digits of their keys: one
+	// taken for another in billions is one upload reckoned with too few.
+	uploads map[string]struct{}
 	// waiting are outcomes whose keys have not been looked up.
 	waiting []Outcome
 	// said is the row that the last finding without an input was about.
@@ -69,7 +73,7 @@ func newMaker(s Settings) *maker {
 		s.Examples = 20
 	}
 	m := &maker{
-		settings: s, hash: newHasher(), staging: map[string]*Staging{}, results: deadlines{}, clips: deadlines{},
+		settings: s, hash: newHasher(), staging: map[string]*Staging{}, results: deadlines{}, clips: deadlines{}, uploads: map[string]struct{}{},
 		plan: &Plan{
 			At: s.Now.UTC(), Accounts: []AccountPlan{}, Staging: []Staging{}, Warnings: []string{},
 			Findings: []Remark{}, Duplicates: []Duplicate{}, Reused: []Reused{},
@@ -177,7 +181,23 @@ func (m *maker) recognise(ctx context.Context) error {
 			o.Clip = &entry
 		}
 	}
+	m.share()
 	return nil
+}
+
+// share finds what is uploaded in this run already: the same audio, continued in
+// another way.
+func (m *maker) share() {
+	for n := range m.waiting {
+		o := &m.waiting[n]
+		if o.Kind != New || o.ClipKey == "" || o.Clip != nil {
+			continue
+		}
+		key := strings.Clone(o.ClipKey[:16])
+		if _, o.Shared = m.uploads[key]; !o.Shared {
+			m.uploads[key] = struct{}{}
+		}
+	}
 }
 
 // lookUp asks for the keys of those outcomes that are still new.

@@ -95,9 +95,11 @@ type Outcome struct {
 	Credits float64
 	// First is the input that a duplicate is one of.
 	First source.Place
-	// Entry is the result that is reused; Clip the one that need not be uploaded.
-	Entry *Entry
-	Clip  *ClipEntry
+	// Entry is the result that is reused; Clip the one that need not be uploaded, and
+	// Shared says that another input of this run is uploaded instead.
+	Entry  *Entry
+	Clip   *ClipEntry
+	Shared bool
 	// Findings are what there is to say about it. An argument or a row that named no
 	// input is an outcome with a finding, and an empty input.
 	Findings []source.Finding

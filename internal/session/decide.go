@@ -82,19 +82,33 @@ func (it *Item) Abandon(now time.Time) error {
 
 // Retry runs a failed or canceled item again from the given step (or, when step
 // is empty, from the one that it ended at), as a new generation. What earlier
-// steps achieved is kept.
+// steps achieved is kept, but for another item's clip that the provider did not find.
 func (it *Item) Retry(step StepName, now time.Time) error {
 	if it.State != Failed && it.State != Canceled {
 		return it.illegal("Retry")
 	}
-	if step == "" {
-		step = it.Step
-	}
+	step = it.RetriedFrom(step)
 	if err := it.canStartAt(step); err != nil {
 		return fault.New(fault.Invalid, "session.Retry", err)
 	}
+	if step == StepUpload {
+		it.disown()
+		it.Anew = true // who retries an upload wants one
+	}
 	it.rerun(step, now)
 	return nil
+}
+
+// RetriedFrom is the step that a Retry begins with.
+func (it *Item) RetriedFrom(step StepName) StepName {
+	lost := it.ClipOf != "" && it.Step == StepExtend && it.Failure != nil && it.Failure.Code == fault.NotFound
+	switch {
+	case step != "":
+		return step
+	case lost:
+		return StepUpload
+	}
+	return it.Step
 }
 
 // canStartAt says whether what a step needs is there.

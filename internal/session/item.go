@@ -113,6 +113,10 @@ type Item struct {
 	// Clip is what the upload ended with, Tracks what the extend ended with.
 	Clip   *provider.Clip `json:"clip,omitempty"`
 	Tracks []Track        `json:"tracks,omitempty"`
+	// ClipOf is the item whose upload Clip is, where that is another one. Anew says
+	// that this item's audio is to be uploaded whatever lies at the account already.
+	ClipOf string `json:"clipOf,omitempty"`
+	Anew   bool   `json:"anew,omitempty"`
 	// Failure is why the item failed, is held, or waits longer than usual.
 	Failure *Failure `json:"failure,omitempty"`
 	// Decided is the last decision that an operator made about a doubt, as its verb:
@@ -343,15 +347,43 @@ func (it *Item) Keep(token string, tracks []Track, now time.Time) error {
 	return nil
 }
 
-// Restage goes back to the upload: what it ended with has expired at the
-// provider before it was used. Only an upload that costs nothing is repeated so.
+// Reusable says that the item may be continued from a clip that lies at its account
+// already: it is to be continued, and nobody wants it uploaded.
+func (it *Item) Reusable() bool {
+	return it.Step == StepUpload && len(it.Plan) > 1 && it.Source.SHA256 != "" && it.Generation == 0 && !it.Anew
+}
+
+// Reuse ends an upload of which nothing was sent: the same audio lies at the account
+// already, as the clip of another item. token is that of the claim under which the
+// step was prepared.
+func (it *Item) Reuse(token string, clip provider.Clip, of string, now time.Time) error {
+	if !it.holds(token) || it.State != Running || !it.Reusable() {
+		return it.illegal("Reuse")
+	}
+	it.release()
+	it.Clip, it.ClipOf = &clip, of
+	it.advance(now)
+	return nil
+}
+
+// Restage goes back to the upload: what it ended with is gone at the provider before
+// it was used. Only an upload that costs nothing is repeated so, or one that was
+// spared so far.
 func (it *Item) Restage(now time.Time) error {
 	if it.State != Queued || it.Step != StepExtend {
 		return it.illegal("Restage")
 	}
+	it.disown()
 	it.Clip = nil
 	it.rerun(StepUpload, now)
 	return nil
+}
+
+// disown lets go of a clip that is another item's, for good.
+func (it *Item) disown() {
+	if it.ClipOf != "" {
+		it.Clip, it.ClipOf, it.Anew = nil, "", true
+	}
 }
 
 // Restart begins an upload anew, because nothing came of its operation. Only one

@@ -68,11 +68,14 @@ type charge struct {
 type actor struct {
 	item      session.Item // as it read, and then claimed it
 	token     string
-	phase     int // 0 has read, 1 has claimed, 2 has sent
+	phase     int // 0 has read, 1 has claimed, 2 has sent, prepares: has claimed to prepare
 	operation string
 	lost      bool // the answer to its request was lost
 	refused   bool // the provider surely refused
 }
+
+// prepares is the phase of a worker that looks at the file it is to upload.
+const prepares = -1
 
 // world is the store, the provider and the workers.
 type world struct {
@@ -90,7 +93,7 @@ type world struct {
 func newWorld(n int) *world {
 	w := &world{requests: map[string]int{}}
 	for index := range n {
-		it := session.NewItem(session.Source{Name: fmt.Sprint(index), Duration: 60}, extendPlan, nil)
+		it := session.NewItem(session.Source{Name: fmt.Sprint(index), Duration: 60, SHA256: "known"}, extendPlan, nil)
 		it.Session, it.Index, it.Epoch = "ses_test", index, 1
 		w.items = append(w.items, it)
 	}
@@ -160,8 +163,12 @@ func (w *world) proceed(t *rapid.T, a *actor) bool {
 	case a.item.State == session.Waiting:
 		w.poll(t, a)
 		return true
+	case a.phase == 0 && a.item.Step == session.StepUpload && rapid.Bool().Draw(t, "prepares"):
+		return !w.prepare(a)
 	case a.phase == 0:
 		return !w.claim(a)
+	case a.phase == prepares:
+		return w.prepared(t, a)
 	case a.phase == 1:
 		w.send(t, a)
 		return false
@@ -180,6 +187,37 @@ func (w *world) claim(a *actor) bool {
 	a.item.Epoch++
 	a.phase = 1
 	return true
+}
+
+// prepare claims a step to look at its file.
+func (w *world) prepare(a *actor) bool {
+	w.tokens++
+	a.token = fmt.Sprint("token", w.tokens)
+	if a.item.Take(session.Claim{Token: a.token, Worker: "w"}, false) != nil || !w.write(a.item, true) {
+		return false
+	}
+	a.item.Epoch++
+	a.phase = prepares
+	return true
+}
+
+// prepared goes on with another item's clip, or turns the claim into the intent to
+// send. It says whether the handler returned.
+func (w *world) prepared(t *rapid.T, a *actor) bool {
+	if a.item.Reusable() && rapid.Bool().Draw(t, "reuses") {
+		_ = w.update(a.item.Index, func(it *session.Item) error {
+			return it.Reuse(a.token, provider.Clip{ID: "theirs"}, "ses_other.0", machineStart)
+		})
+		return true
+	}
+	next := a.item
+	if next.Send(session.Claim{Token: a.token, Worker: "w", Credits: 1}) != nil || !w.write(next, true) {
+		return true
+	}
+	a.item = next
+	a.item.Epoch++
+	a.phase = 1
+	return false
 }
 
 // send lets the paid request leave. The provider refuses, or accepts and bills;
@@ -206,6 +244,13 @@ func (w *world) record(t *rapid.T, a *actor) {
 	switch {
 	case step == session.StepFetch:
 		err = w.update(index, func(it *session.Item) error { return it.Keep(a.token, it.Tracks, machineStart) })
+	case a.refused && a.item.ClipOf != "" && rapid.Bool().Draw(t, "clip not found"):
+		err = w.update(index, func(it *session.Item) error {
+			if err := it.Release(a.token, why); err != nil {
+				return err
+			}
+			return it.Restage(machineStart)
+		})
 	case a.refused:
 		err = w.update(index, func(it *session.Item) error { return it.Release(a.token, why) })
 	case a.lost:

@@ -45,6 +45,8 @@ type Spec struct {
 	// Priority is how large its share is of what its account may do; empty is normal.
 	// An operator may have changed it since: see [Store.SetPriority].
 	Priority Priority `json:"priority,omitempty"`
+	// Anew says that every file is uploaded, whatever lies at the account already.
+	Anew bool `json:"anew,omitempty"`
 	// Archive is the directory or URL where results go; empty means the worker's
 	// configured archive.
 	Archive string `json:"archive,omitempty"`

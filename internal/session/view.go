@@ -20,20 +20,22 @@ type View struct {
 
 // ItemView is one item of a View.
 type ItemView struct {
-	ItemID          string       `json:"itemId"`
-	Index           int          `json:"index"`
-	Source          string       `json:"source"`
-	SHA256          string       `json:"sha256"`
-	DurationSeconds float64      `json:"durationSeconds"`
-	Status          State        `json:"status"`
-	Step            StepName     `json:"step"`
-	ClipID          string       `json:"clipId"`
-	OperationIDs    []string     `json:"operationIds"`
-	AudioIDs        []string     `json:"audioIds"`
-	Tracks          []TrackView  `json:"tracks"`
-	Credits         float64      `json:"credits"`
-	CreditsInDoubt  float64      `json:"creditsInDoubt,omitempty"`
-	Error           *FailureView `json:"error"`
+	ItemID          string   `json:"itemId"`
+	Index           int      `json:"index"`
+	Source          string   `json:"source"`
+	SHA256          string   `json:"sha256"`
+	DurationSeconds float64  `json:"durationSeconds"`
+	Status          State    `json:"status"`
+	Step            StepName `json:"step"`
+	ClipID          string   `json:"clipId"`
+	// ClipOf is the item whose upload was used, where that is another one.
+	ClipOf         string       `json:"clipOf,omitempty"`
+	OperationIDs   []string     `json:"operationIds"`
+	AudioIDs       []string     `json:"audioIds"`
+	Tracks         []TrackView  `json:"tracks"`
+	Credits        float64      `json:"credits"`
+	CreditsInDoubt float64      `json:"creditsInDoubt,omitempty"`
+	Error          *FailureView `json:"error"`
 }
 
 // TrackView is one result of an ItemView.
@@ -94,7 +96,7 @@ func (it *Item) View() ItemView {
 		view.CreditsInDoubt = it.Claim.Credits
 	}
 	if it.Clip != nil {
-		view.ClipID = it.Clip.ID
+		view.ClipID, view.ClipOf = it.Clip.ID, it.ClipOf
 	}
 	for _, op := range it.Operations {
 		if op.ID != "" {
