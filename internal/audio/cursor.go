@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"sync"
 )
 
 const (
@@ -25,7 +26,7 @@ type cursor struct {
 	size   int64       // over ranges; -1 over a stream
 	digest hash.Hash   // of everything read; nil over ranges
 
-	buf    []byte
+	buf    *[bufferSize]byte
 	lo, hi int   // the unread part of buf
 	pos    int64 // the offset of buf[lo] in the file
 	ahead  int   // what the next range asks for
@@ -33,12 +34,27 @@ type cursor struct {
 	err    error // the first read error that is not the end of the file
 }
 
+// buffers are those of cursors that are done: of a hundred thousand small files each
+// would make one, clear it, and leave it to the collector.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
 func newStream(r io.Reader, digest hash.Hash) *cursor {
-	return &cursor{stream: r, size: -1, digest: digest, buf: make([]byte, bufferSize)}
+	return newCursor(cursor{stream: r, size: -1, digest: digest})
 }
 
 func newRanges(r io.ReaderAt, size int64) *cursor {
-	return &cursor{ranges: r, size: size, ahead: firstRead, buf: make([]byte, bufferSize)}
+	return newCursor(cursor{ranges: r, size: size, ahead: firstRead})
+}
+
+func newCursor(c cursor) *cursor {
+	c.buf, _ = buffers.Get().(*[bufferSize]byte) // there is nothing else in it
+	return &c
+}
+
+// release gives the buffer back: nothing that was peeked at may be looked at again.
+func (c *cursor) release() {
+	buffers.Put(c.buf)
+	c.buf, c.lo, c.hi, c.ended = nil, 0, 0, true
 }
 
 // peek shows the next n bytes without passing them: fewer only at the end.
@@ -128,7 +144,7 @@ func (c *cursor) fill() bool {
 	if c.lo == c.hi {
 		c.lo, c.hi = 0, 0
 	} else if c.hi == len(c.buf) {
-		c.hi = copy(c.buf, c.buf[c.lo:c.hi])
+		c.hi = copy(c.buf[:], c.buf[c.lo:c.hi])
 		c.lo = 0
 	}
 	if c.ranges != nil {

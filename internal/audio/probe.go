@@ -76,6 +76,7 @@ func ProbeRange(r io.ReaderAt, size int64) (*Info, error) {
 		return nil, fault.New(fault.Invalid, op, fmt.Errorf("size %d", size))
 	}
 	c := newRanges(r, size)
+	defer c.release()
 	in := &Info{Size: size}
 	err := parse(c, in)
 	if errors.Is(c.err, io.ErrUnexpectedEOF) {
@@ -90,6 +91,7 @@ func ProbeRange(r io.ReaderAt, size int64) (*Info, error) {
 func probeStream(op string, r io.Reader) (*Info, error) {
 	digest := sha256.New()
 	c := newStream(r, digest)
+	defer c.release()
 	in := &Info{}
 	err := parse(c, in)
 	if err == nil {

@@ -129,8 +129,8 @@ func TestMemoryIsFlat(t *testing.T) {
 			most = max(most, heap())
 		}
 	}
-	if used := int64(most) - int64(before); used > 10<<20 {
-		t.Errorf("%d MB are held for %d rows, want at most 10", used>>20, inputs)
+	if used := int64(most) - int64(before); used > 5<<20 {
+		t.Errorf("%d MB are held for %d rows, want at most 5", used>>20, inputs)
 	}
 	if inputs != rows || last != "stdin:40001: row 40000: the pipe broke" {
 		t.Errorf("%d inputs, and at the end %q; want %d and the pipe that broke", inputs, last, rows)

@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -30,13 +31,13 @@ func TestSeen(t *testing.T) {
 	if s.Len() != len(places) {
 		t.Errorf("%d identities, want %d", s.Len(), len(places))
 	}
-	// Names beyond the first 8 MB are let go of, and their lines are not.
+	// Names beyond the first 2 MB are let go of, and their lines are not.
 	for n := range 10 {
-		s.Add(fmt.Sprint("long", n), source.Place{Source: strings.Repeat("x", 1<<20), Origin: fmt.Sprint("rows.csv:", 100+n)})
+		s.Add(fmt.Sprint("long", n), source.Place{Source: strings.Repeat("x", 1<<18), Origin: fmt.Sprint("rows.csv:", 100+n)})
 	}
 	first, _ := s.Add("long9", source.Place{})
 	if first != (source.Place{Origin: "rows.csv:109"}) || first.String() != "rows.csv:109" {
-		t.Errorf("the tenth name of 1 MB is %.20q at %s; want its line alone", first.Source, first.Origin)
+		t.Errorf("the tenth name of 256 KB is %.20q at %s; want its line alone", first.Source, first.Origin)
 	}
 	for want, place := range map[string]source.Place{
 		"a.mp3 (rows.csv:12)": places[0], "b.mp3": places[1], "c": {Source: "c"},
@@ -45,4 +46,37 @@ func TestSeen(t *testing.T) {
 			t.Errorf("String() = %q, want %q", got, want)
 		}
 	}
+}
+
+// 200,000 identities are found again, each where it was met first, and are held in
+// less than 40 bytes each beside the first 2 MB of names.
+func TestSeenHoldsLittle(t *testing.T) {
+	const count = 200_000
+	before := heap()
+	var s source.Seen
+	at := func(n int) source.Place {
+		return source.Place{Source: fmt.Sprintf("%07d.mp3", n), Origin: fmt.Sprint("rows.csv:", n+2), Turn: uint32(n + 1)}
+	}
+	for n := range count {
+		if first, known := s.Add(fmt.Sprint("identity ", n), at(n)); known {
+			t.Fatalf("%d was known before, at %v", n, first)
+		}
+	}
+	used := int64(heap()) - int64(before)
+	if most := int64(40*count + 2<<20); used > most {
+		t.Errorf("%d bytes are held, want at most %d", used, most)
+	}
+	for n := range count {
+		want := at(n)
+		if n >= 190_650 { // 2 MB hold so many names of 11 bytes
+			want.Source = ""
+		}
+		if first, known := s.Add(fmt.Sprint("identity ", n), source.Place{}); !known || first != want {
+			t.Fatalf("%d = %+v, %t; want %+v", n, first, known, want)
+		}
+	}
+	if s.Len() != count {
+		t.Errorf("%d identities, want %d", s.Len(), count)
+	}
+	runtime.KeepAlive(&s)
 }

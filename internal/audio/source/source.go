@@ -109,7 +109,7 @@ type Options struct {
 // nil, or the input is empty. All inputs are there when no finding is blocking and
 // ctx is not done.
 //
-// Memory is some 50 bytes per input, to take each once, whatever a manifest's size;
+// Memory is some 30 bytes per input, to take each once, whatever a manifest's size;
 // a directory's names are held while it is gone through, to be in order.
 //
 // A directory is taken with everything below it; files that are not audio by
