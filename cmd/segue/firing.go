@@ -37,6 +37,9 @@ type carrier struct {
 	// inputs is how many files the source has, twice how many of them have the content
 	// of another, later how many are left to a firing that its budgets allow more.
 	inputs, twice, later int
+	// before is how many were paid for before; glanced how many were looked at although the
+	// budgets do not pay for them.
+	before, glanced int
 	// room is what the budgets leave for files that are not in the session yet.
 	room float64
 	left []source.Finding
@@ -80,8 +83,9 @@ func (c *carrier) prepare(ctx context.Context) error {
 	}
 	c.asks = enqueue.Session{
 		Provider: e.Provider, Account: e.Account, Name: c.title(), Extend: params, Open: true,
-		Key: c.ID(), OnUnknown: e.OnUnknown, Priority: e.Priority,
+		Key: c.ID(), OnUnknown: e.OnUnknown, Priority: e.Priority, Archive: e.Archive,
 	}
+	c.sub.archive = e.Archive // results are no source, wherever they are
 	if c.sub.extend = params != nil; c.sub.extend {
 		c.sub.params = *params
 	}
@@ -131,7 +135,7 @@ func (c *carrier) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.repeated, c.over = true, current.Sealed || !current.Canceled.IsZero()
+	c.repeated, c.over, c.asks.Account = true, current.Sealed || !current.Canceled.IsZero(), current.Account
 	if c.over || current.Ready {
 		return nil
 	}
@@ -208,6 +212,9 @@ const atOnce = 500
 
 // carryAll goes through the source, so many files at a time.
 func (c *carrier) carryAll(ctx context.Context) error {
+	if c.over {
+		return nil
+	}
 	part := make([]source.Input, 0, atOnce)
 	for in, finding := range source.All(ctx, []string{c.Entry.Source}, c.app.expansion(c.config(), &c.sub)) {
 		if finding != nil {
@@ -229,7 +236,7 @@ func (c *carrier) carryAll(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fault.New(fault.CodeOf(err), "segue.bulk", err)
 	}
-	if c.over || len(part) == 0 {
+	if len(part) == 0 {
 		return nil
 	}
 	return c.carry(ctx, part)
@@ -241,11 +248,7 @@ func (c *carrier) carry(ctx context.Context, part []source.Input) error {
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	if cheapest := c.price(c.asks.Extend != nil); c.room < cheapest {
-		c.later += len(fresh) // not worth a look
-		return nil
-	}
-	good, err := c.probe(ctx, fresh, keys)
+	good, err := c.probe(ctx, c.worth(fresh), keys)
 	if err != nil || len(good) == 0 {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/account"
+	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/doctor"
 	"github.com/segue-audio/segue/internal/fault"
@@ -37,14 +38,14 @@ type inbox struct {
 	mini *miniredis.Miniredis
 }
 
-func newInbox(t *testing.T, change func(*schedule.Entry)) *inbox {
+func newInbox(t *testing.T, change func(*schedule.Entry), environ ...string) *inbox {
 	t.Helper()
 	rdb, mini := redistest.Mini(t)
 	a := &app{providers: all.Providers()}
 	cfg, err := config.Load(config.Options{
-		Home: t.TempDir(), Drivers: a.drivers(), Environ: []string{
+		Home: t.TempDir(), Drivers: a.drivers(), Environ: append([]string{
 			"SEGUE_REDIS_URL=redis://127.0.0.1:6379/0", "SEGUE_PROVIDERS_STUDIO_DRIVER=sim", "SEGUE_PROVIDERS_STUDIO_BASE_URL=http://127.0.0.1:1",
-		},
+		}, environ...),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +54,7 @@ func newInbox(t *testing.T, change func(*schedule.Entry)) *inbox {
 		system: &system{
 			app: a, cfg: cfg, log: slog.New(slog.DiscardHandler), rdb: rdb, queue: queue.New(rdb),
 			store: session.NewStore(rdb), ledger: ledger.New(rdb), gate: account.NewGate(rdb), client: enqueue.NewFromRedis(rdb),
+			index: bulk.NewIndex(rdb, 0),
 		},
 		t: t, dir: t.TempDir(), book: schedule.NewStore(rdb), mini: mini,
 	}

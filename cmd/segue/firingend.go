@@ -97,10 +97,13 @@ func (c *carrier) found(cause error) string {
 	if cause != nil {
 		parts = append(parts, fault.Reason(cause))
 	}
+	if c.before > 0 {
+		parts = append(parts, plural(c.before, "file")+" paid for before and not again")
+	}
 	if c.later > 0 {
 		parts = append(parts, plural(c.later, "new file")+" left to a later firing: the budget allows no more")
 	}
-	if c.session == "" && cause == nil && c.inputs > 0 && len(c.left)+c.later == 0 {
+	if c.session == "" && cause == nil && c.inputs > 0 && len(c.left)+c.later+c.before == 0 {
 		parts = append(parts, "no file is new: "+plural(c.inputs, "file")+" carried before, or about to be")
 	}
 	if c.twice > 0 {

@@ -62,6 +62,8 @@ func (c *carrier) probe(ctx context.Context, fresh []source.Input, keys []string
 	if err != nil {
 		return nil, err
 	}
+	// Read whole once in each state: what was paid for is recognised in it, here and by others.
+	inspector.Object = c.recognised
 	good := make([]candidate, 0, len(fresh))
 	n := -1
 	for in, finding := range inspector.All(ctx, eachOf(fresh)) {
@@ -115,9 +117,15 @@ func (c *carrier) unlike(ctx context.Context, good []candidate) (items []enqueue
 			return nil, nil, err
 		}
 	}
+	paid, err := c.paid(ctx, good, take)
+	if err != nil {
+		return nil, nil, err
+	}
 	taken := make(map[string]bool, len(good))
 	for n, one := range good {
 		switch {
+		case paid[n]:
+			// Remembered as carried, which it need not be.
 		case take[n] && !taken[one.item.Key]:
 			if !c.affords(&one.item) {
 				continue

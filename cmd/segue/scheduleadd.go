@@ -25,6 +25,7 @@ type making struct {
 	catchUp, jitter         time.Duration
 	daily                   float64
 	allFiles, paused        bool
+	notify                  string
 }
 
 func (a *app) scheduleAddCommand() *cobra.Command {
@@ -54,7 +55,7 @@ a glob in quotes, an s3:// prefix, a manifest, a URL. --budget holds for each fi
 }
 
 // notOfSchedules are the flags of run that say something about one run alone.
-var notOfSchedules = []string{"name", "out", "archive", "again", "encoding", "plan"}
+var notOfSchedules = []string{"name", "out", "encoding", "plan"}
 
 func (m *making) bind(f *pflag.FlagSet) {
 	ofRun := pflag.NewFlagSet("run", pflag.ContinueOnError)
@@ -67,14 +68,18 @@ func (m *making) bind(f *pflag.FlagSet) {
 	f.Lookup("budget").Usage = "the most credits that one firing may spend (default: no limit)"
 	f.Lookup("account").Usage = "account of the provider (default: for each firing one that has credit, free slots and no pause)"
 	f.Lookup("priority").Usage = "share of the account while other sessions of it wait: low, normal or high (default: normal)"
+	f.Lookup("archive").Usage = "archive for the results: a directory, file:///directory or s3://bucket/prefix (default: the workers' own)"
+	f.Lookup("again").Usage = "carry new files also when they were paid for before, by segue run or another schedule, and pay anew"
 	f.StringVar(&m.cron, "cron", "", "when: five fields, or @hourly, @daily, @every 6h")
 	f.StringVar(&m.timezone, "timezone", "UTC", "time zone of --cron, such as Europe/Berlin")
 	f.StringVar(&m.overlap, "overlap", string(schedule.Skip), "while the firing before still runs: skip, queue or allow")
 	f.DurationVar(&m.catchUp, "catch-up", 0, "how late a missed firing may still start")
 	f.DurationVar(&m.jitter, "jitter", 0, "put each start off by up to this")
 	f.Float64Var(&m.daily, "daily-budget", 0, "the most credits that the firings of one day may spend (default: no limit)")
-	f.BoolVar(&m.allFiles, "all-files", false, "carry every file each time, not only what is new")
+	f.BoolVar(&m.allFiles, "all-files", false, "carry every file each time, not only what is new, and pay for it each time")
 	f.BoolVar(&m.paused, "paused", false, "make it, and let it start nothing by the calendar")
+	f.StringVar(&m.notify, "notify", "", "")
+	f.Lookup("notify").Hidden = true // known, so that it can be said why it is refused
 }
 
 func (a *app) addSchedule(cmd *cobra.Command, m *making, name, from string) error {
@@ -124,11 +129,15 @@ func (a *app) entryOfFlags(cfg *config.Config, m *making, f *pflag.FlagSet, name
 		Name: name, Cron: m.cron, Timezone: m.timezone, Source: from, Provider: m.sub.provider, Account: m.sub.account,
 		OnUnknown: m.sub.onUnknown, Priority: m.sub.priority, Overlap: schedule.Overlap(m.overlap), CatchUp: m.catchUp, Jitter: m.jitter,
 		Budget: m.sub.budget, Paused: m.paused, AllFiles: m.allFiles,
+		Again: m.sub.again, Archive: m.sub.archive,
 	}
 	if f.Changed("daily-budget") {
 		e.DailyBudget = &m.daily
 	}
 	findings := m.sub.wrong
+	if f.Changed("notify") {
+		findings = append(findings, wrong("--notify", "Segue sends no notifications yet; segue schedule history tells how each firing ended"))
+	}
 	if from == "-" {
 		findings = append(findings, wrong("SOURCE", "the standard input is not there by the time that a schedule fires"))
 	}

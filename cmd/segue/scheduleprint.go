@@ -28,6 +28,9 @@ type entryView struct {
 	Priority    string          `json:"priority"`
 	OnUnknown   string          `json:"onUnknown"`
 	AllFiles    bool            `json:"allFiles"`
+	Again       bool            `json:"again"`
+	// Archive is empty where the workers' own is meant.
+	Archive string `json:"archive"`
 	// Origin is config or command.
 	Origin string `json:"origin"`
 }
@@ -79,7 +82,7 @@ func entryViewOf(e *schedule.Entry) entryView {
 		Cron: e.Cron, Timezone: cmp.Or(e.Timezone, "UTC"), Source: withoutQuery(e.Source), Provider: e.Provider, Account: e.Account, Extend: e.Extend,
 		Overlap: string(cmp.Or(e.Overlap, schedule.Skip)), CatchUp: e.CatchUp.String(), Jitter: e.Jitter.String(),
 		Budget: e.Budget, DailyBudget: e.DailyBudget, Priority: cmp.Or(e.Priority, "normal"), OnUnknown: cmp.Or(e.OnUnknown, "hold"),
-		AllFiles: e.AllFiles, Origin: string(e.Origin),
+		AllFiles: e.AllFiles, Again: e.Again, Archive: e.Archive, Origin: string(e.Origin),
 	}
 }
 
@@ -203,8 +206,11 @@ func (a *app) printSchedule(v scheduleView) {
 	}
 	line("next", next)
 	files := "what is new"
-	if v.AllFiles {
+	switch {
+	case v.AllFiles:
 		files = "all files"
+	case v.Again:
+		files = "what is new here, also if paid for before"
 	}
 	line("source", v.Source+" ("+files+")")
 	line("for", strings.TrimSuffix(v.Provider+"/"+v.Account, "/")+", "+v.Priority+" priority")
@@ -213,6 +219,7 @@ func (a *app) printSchedule(v scheduleView) {
 		extend = string(v.Extend)
 	}
 	line("extend", extend)
+	line("archive", cmp.Or(v.Archive, "the workers' own"))
 	line("policy", fmt.Sprintf("overlap %s, catch-up %s, jitter %s, on unknown %s", v.Overlap, v.CatchUp, v.Jitter, v.OnUnknown))
 	line("budget", fmt.Sprintf("%s a firing, %s a day", orDash(v.Budget), orDash(v.DailyBudget)))
 	if v.Spent != nil && v.SpentToday != nil {

@@ -165,8 +165,8 @@ func entriesOf(cfg *config.Config) ([]schedule.Entry, error) {
 func entryFrom(s config.Schedule) (schedule.Entry, error) {
 	e := schedule.Entry{
 		Name: s.Name, Cron: s.Cron, Timezone: s.Timezone, Source: s.Source, Provider: s.Provider, Account: s.Account,
-		OnUnknown: s.OnUnknown, Notify: s.Notify, Priority: s.Priority, Overlap: schedule.Overlap(s.Overlap),
-		CatchUp: s.CatchUp, Jitter: s.Jitter, Budget: s.Budget, DailyBudget: s.DailyBudget, Paused: s.Paused, AllFiles: s.AllFiles,
+		OnUnknown: s.OnUnknown, Priority: s.Priority, Archive: s.Archive, Overlap: schedule.Overlap(s.Overlap),
+		CatchUp: s.CatchUp, Jitter: s.Jitter, Budget: s.Budget, DailyBudget: s.DailyBudget, Paused: s.Paused, AllFiles: s.AllFiles, Again: s.Again,
 		Origin: schedule.FromConfig,
 	}
 	if s.Extend == nil {

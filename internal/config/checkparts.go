@@ -12,6 +12,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/segue-audio/segue/internal/archive"
+	"github.com/segue-audio/segue/internal/bucket"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/schedule"
 )
@@ -133,15 +134,9 @@ func (l *loader) checkStorage(c *Config) {
 	case c.Server.PublicURL == "":
 		l.fail(l.origin(p), p, "file needs server.public_url, the address under which providers reach this server")
 	}
-	dir, isFile := strings.CutPrefix(c.Archive.URL, "file://")
-	switch p := (path{"archive", "url"}); {
-	case isBucket(c.Archive.URL):
-	case !isFile && strings.Contains(dir, "://"):
-		l.fail(l.origin(p), p, "takes file:///directory or s3://bucket/prefix")
-	case isFile && !strings.HasPrefix(dir, "/"):
-		l.fail(l.origin(p), p, "file:// is followed by an absolute path: file:///directory")
-	case isFile && strings.ContainsAny(dir, "?#"):
-		l.fail(l.origin(p), p, "a file URL has no ? or #: write them as %3F and %23, or write the path without file://")
+	if reason := archiveReason(c.Archive.URL); reason != "" {
+		p := path{"archive", "url"}
+		l.fail(l.origin(p), p, reason)
 	}
 	if _, err := archive.ParseLayout(c.Archive.Layout); err != nil {
 		p := path{"archive", "layout"}
@@ -153,11 +148,29 @@ func (l *loader) checkStorage(c *Config) {
 	}
 }
 
+// archiveReason says what is wrong with where results are to go; empty when nothing is.
+func archiveReason(url string) string {
+	dir, isFile := strings.CutPrefix(url, "file://")
+	switch {
+	case isBucket(url):
+		if _, err := bucket.Parse(url); err != nil {
+			return fault.Reason(err)
+		}
+	case !isFile && strings.Contains(dir, "://"):
+		return "takes file:///directory or s3://bucket/prefix"
+	case isFile && !strings.HasPrefix(dir, "/"):
+		return "file:// is followed by an absolute path: file:///directory"
+	case isFile && strings.ContainsAny(dir, "?#"):
+		return "a file URL has no ? or #: write them as %3F and %23, or write the path without file://"
+	}
+	return ""
+}
+
 // isBucket says that text is s3://bucket or s3://bucket/prefix.
 func isBucket(text string) bool {
 	rest, isS3 := strings.CutPrefix(text, "s3://")
-	bucket, _, _ := strings.Cut(rest, "/")
-	return isS3 && bucket != ""
+	name, _, _ := strings.Cut(rest, "/")
+	return isS3 && name != ""
 }
 
 func (l *loader) checkSchedule(p path, s Schedule, c *Config) {
@@ -182,6 +195,15 @@ func (l *loader) checkSchedule(p path, s Schedule, c *Config) {
 	}
 	if s.Extend != nil && s.Extend.ContinueAt == nil {
 		fail("extend", "continue_at is missing: seconds from the start, or -5 for five from the end")
+	}
+	switch reason := archiveReason(s.Archive); {
+	case reason != "":
+		fail("archive", reason)
+	case s.Archive != "" && !filepath.IsAbs(s.Archive) && !strings.Contains(s.Archive, "://"):
+		fail("archive", "takes an absolute path, file:///directory or s3://bucket/prefix: a worker runs somewhere else than you do")
+	}
+	if s.Notify != "" {
+		fail("notify", "is of no use: Segue sends no notifications yet. Take it out; segue schedule history tells how each firing ended")
 	}
 	provider, err := c.Provider(s.Provider)
 	switch {

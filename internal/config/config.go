@@ -258,13 +258,21 @@ type Schedule struct {
 	// DailyBudget is the most credits that the firings of one day of Timezone may spend;
 	// nil is no limit.
 	DailyBudget *float64 `mapstructure:"daily_budget" validate:"omitnil,min=0"`
-	// AllFiles carries every file each time. Without it a firing carries those that are new.
+	// AllFiles carries every file each time, and pays for it each time. Without it a firing
+	// carries those that are new.
 	AllFiles bool `mapstructure:"all_files" default:"false"`
+	// Again carries what is new also when it was paid for before, by a run or by another
+	// schedule.
+	Again bool `mapstructure:"again" default:"false"`
+	// Archive is where the results go instead of to archive.url: an absolute directory,
+	// file:///directory or s3://bucket/prefix; empty is archive.url.
+	Archive string `mapstructure:"archive"`
 	// Priority is the sessions' share of their account while others wait.
 	Priority  string `mapstructure:"priority" default:"normal" validate:"oneof=low normal high"`
 	OnUnknown string `mapstructure:"on_unknown" default:"hold" validate:"oneof=hold resubmit"`
-	Notify    string `mapstructure:"notify" validate:"weburl"`
-	Paused    bool   `mapstructure:"paused" default:"false"`
+	// Notify is refused: nothing is sent yet.
+	Notify string `mapstructure:"notify"`
+	Paused bool   `mapstructure:"paused" default:"false"`
 }
 
 // Extend is how a schedule continues its files.

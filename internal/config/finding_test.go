@@ -155,6 +155,12 @@ func TestFindingsInSchedules(t *testing.T) {
 		{"continue_at", "cron: '@daily', source: /x, provider: sim, extend: {continue_at: 0}", []string{"extend.continue_at: is 0; it must not be 0"}},
 		{"weight", "cron: '@daily', source: /x, provider: sim, extend: {continue_at: 1, style_weight: 2}", []string{"extend.style_weight: is 2; it must be at most 1"}},
 		{"gender", "cron: '@daily', source: /x, provider: sim, extend: {continue_at: 1, vocal_gender: x}", []string{"extend.vocal_gender: takes one of: m, f"}},
+		{"archive", "cron: '@daily', source: /x, provider: sim, archive: 's3://b-1/p'", nil},
+		{"archive that is a directory", "cron: '@daily', source: /x, provider: sim, archive: /songs", nil},
+		{"archive of somebody's directory", "cron: '@daily', source: /x, provider: sim, archive: songs", []string{"archive: takes an absolute path, file:///directory or s3://bucket/prefix: a worker runs somewhere else than you do"}},
+		{"archive elsewhere", "cron: '@daily', source: /x, provider: sim, archive: 'ftp://a/b'", []string{"archive: takes file:///directory or s3://bucket/prefix"}},
+		{"archive with a key in it", "cron: '@daily', source: /x, provider: sim, archive: 's3://k:secret@b/p'", []string{"archive: the S3 address contains a user name; keys are settings of their own"}},
+		{"notify", "cron: '@daily', source: /x, provider: sim, notify: 'https://a.test/x'", []string{"notify: is of no use: Segue sends no notifications yet. Take it out; segue schedule history tells how each firing ended"}},
 		{"overlap", "cron: '@daily', source: /x, provider: sim, overlap: pile", []string{"overlap: takes one of: skip, queue, allow"}},
 	}
 	for _, c := range cases {

@@ -78,10 +78,12 @@ type Entry struct {
 	// Extend is how the files are continued: JSON that this package only keeps. Empty
 	// when they are only uploaded.
 	Extend json.RawMessage `json:"extend,omitempty"`
-	// OnUnknown, Notify and Priority are the session's, kept for whoever submits it.
+	// OnUnknown, Priority and Archive are the session's, kept for whoever submits it.
 	OnUnknown string `json:"onUnknown,omitempty"`
-	Notify    string `json:"notify,omitempty"`
 	Priority  string `json:"priority,omitempty"`
+	// Archive is where results go, a directory or URL as the workers see it; empty is
+	// their own.
+	Archive string `json:"archive,omitempty"`
 	// Overlap is Skip when empty.
 	Overlap Overlap `json:"overlap,omitempty"`
 	// CatchUp is how late a missed firing may still start. Below OnTime it changes
@@ -100,6 +102,9 @@ type Entry struct {
 	// AllFiles gives every firing all files of the source. Without it a firing carries
 	// those that no firing before it has: see Store.Fresh.
 	AllFiles bool `json:"allFiles,omitempty"`
+	// Again carries a file also when somebody else had it made before, with the same
+	// parameters: it is paid for anew. AllFiles implies it.
+	Again bool `json:"again,omitempty"`
 	// Origin is set by whoever stores the entry.
 	Origin Origin `json:"origin,omitempty"`
 }
