@@ -105,7 +105,7 @@ func (h *Handlers) admitUpTo(ctx context.Context, acc *account.Account, step ses
 	return served, ctx.Err()
 }
 
-// admit gives one session its turn.
+// admit gives one session its turn. One that cannot pay passes it on.
 func (h *Handlers) admit(ctx context.Context, acc *account.Account, step session.StepName, most int) (served int, err error) {
 	id, limits := account.ID{Provider: acc.Provider, Name: acc.Name}, limitsOf(acc)
 	for {
@@ -113,17 +113,28 @@ func (h *Handlers) admit(ctx context.Context, acc *account.Account, step session
 		if err != nil || !ok {
 			return 0, err
 		}
-		items, left, err := h.Store.Admit(ctx, picked.Session, step, picked.Allowed)
-		if err == nil && len(items) > 0 {
-			served, err = h.letIn(ctx, acc, step, items)
-		}
-		waits := err != nil || left+len(items) > served
+		served, waits, err := h.takeTurn(ctx, acc, step, picked)
 		err = errors.Join(err, h.Gate.Return(ctx, id, string(step), picked.Session, picked.Weight, served, waits))
 		if err != nil || served > 0 || waits {
 			return served, err
 		}
-		// Nothing of this session waited any more: the next one.
+		// Nothing of this session waited any more, or it cannot pay: the next one.
 	}
+}
+
+// takeTurn lets in what a session that was picked may have, and says whether more of
+// it waits for another turn. One that is parked again waits for none.
+func (h *Handlers) takeTurn(ctx context.Context, acc *account.Account, step session.StepName, picked account.Picked) (served int, waits bool, err error) {
+	if picked.Parked {
+		if parked, err := h.parkAgain(ctx, acc, step, picked.Session); err != nil || parked {
+			return 0, err != nil, err
+		}
+	}
+	items, left, err := h.Store.Admit(ctx, picked.Session, step, picked.Allowed)
+	if err == nil && len(items) > 0 {
+		served, err = h.letIn(ctx, acc, step, items)
+	}
+	return served, err != nil || left+len(items) > served, err
 }
 
 // letIn gives admitted items their slots and their tasks, as far as there is room, and

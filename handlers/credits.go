@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -23,12 +22,14 @@ const (
 	// request is on the way, or in doubt.
 	underwayLook = 30 * time.Second
 	heldLook     = 5 * time.Minute
-	// parked is how long an item waits for credits before it asks again.
+	// parked is how long an item waits for credits before it asks again, where nothing
+	// but its own asking tells when there are some.
 	parked = 30 * time.Second
-	// longestPark is how long at most: a budget may have been raised meanwhile.
-	longestPark = 5 * time.Minute
-	// contended is how long an item waits at first for what other requests of its
-	// session hold.
+	// parkedLook is how often it is asked whether a parked session can pay by now: a
+	// budget may have been raised, or a day be over.
+	parkedLook = 10 * time.Second
+	// contended is the same for what other requests of the session hold: that is
+	// settled within seconds.
 	contended = 3 * time.Second
 	// balanceEvery is how often the balance of an account without credits is asked for.
 	balanceEvery = 15 * time.Second
@@ -92,36 +93,78 @@ func limits(s *session.Session, acc *account.Account) []ledger.Limit {
 
 // unaffordable deals with a request whose credits could not be set aside: a session
 // that has used up its own budget, or one that it shares, ends there; everything else
-// waits for credits.
+// waits for credits, in its session, and the session stands in nobody's way: it is
+// parked until it can pay.
 func (h *Handlers) unaffordable(ctx context.Context, j *job, cause error) error {
-	over, limited := errors.AsType[*ledger.OverBudget](cause)
-	why := failure(j.Item.Step, cause)
-	why.Charge = fault.ChargeNone.String()
 	switch {
 	case fault.CodeOf(cause) == fault.Conflict:
 		return wait(time.Second, cause) // it was charged already: this delivery is late
-	case limited && over.Final && over.Scope != ledger.ScopeAccount && over.Scope != ledger.ScopeDay:
+	case usedUp(cause):
+		why := failure(j.Item.Step, cause)
+		why.Charge = fault.ChargeNone.String()
 		return outcome(h.giveUp(ctx, j, why), final(cause))
-	case fault.CodeOf(cause) == fault.Exhausted:
-		pause := h.creditPause(j, cause)
-		return outcome(h.giveBack(ctx, j, why, pause), wait(pause, cause))
+	case fault.CodeOf(cause) != fault.Exhausted:
+		return h.postpone(ctx, j, cause)
 	}
-	return h.postpone(ctx, j, cause)
+	// Before the item is written down, so that its place in the stock is not kept for it
+	// by a worker that dies in between.
+	if err := h.Gate.Park(ctx, idOf(&j.Session), j.Session.ID, parkedFor(cause)); err != nil {
+		return h.postpone(ctx, j, err)
+	}
+	return h.yield(ctx, j, cause)
 }
 
-// creditPause is how long an item waits until it asks for credits again. What its
-// session's other requests hold is settled within seconds; everything else takes
-// longer, and the longer it has taken, the longer it is waited for.
-func (h *Handlers) creditPause(j *job, cause error) time.Duration {
-	pause, longest := parked, longestPark
+// usedUp says that credits were refused for good: by a budget of the session's own, or
+// one that it shares, which has been spent. What an account may spend changes, with
+// the day or by its owner's hand.
+func usedUp(cause error) bool {
+	over, ok := errors.AsType[*ledger.OverBudget](cause)
+	return ok && over.Final && over.Scope != ledger.ScopeAccount && over.Scope != ledger.ScopeDay
+}
+
+// parkedFor is how long a session stays parked before it is asked again whether it can
+// pay.
+func parkedFor(cause error) time.Duration {
 	if over, ok := errors.AsType[*ledger.OverBudget](cause); ok && over.Scope == ledger.ScopeSession {
-		pause, longest = contended, parked
+		return contended
 	}
-	if after := fault.RetryAfter(cause); after > 0 && after < longest {
-		longest = max(after, pause)
+	return parkedLook
+}
+
+// parkAgain says whether a session that was parked cannot pay yet; then it is parked
+// for another while. Nothing of it is woken to find out.
+func (h *Handlers) parkAgain(ctx context.Context, acc *account.Account, step session.StepName, id string) (parked bool, err error) {
+	s, err := h.Store.Session(ctx, id)
+	if fault.CodeOf(err) == fault.NotFound {
+		return false, h.Gate.Unpark(ctx, account.ID{Provider: acc.Provider, Name: acc.Name}, id)
 	}
-	pause = min(pause<<min(j.Item.Attempts, 8), longest)
-	return pause - rand.N(pause/4+1)
+	if err != nil {
+		return false, err
+	}
+	err = h.Ledger.Affords(ctx, ledger.Reservation{
+		Account: accountOf(s), Entry: ledger.Entry{Session: id, Step: string(step)},
+		Credits: awaited(acc, s, step), Limits: limits(s, acc),
+	})
+	switch {
+	case err == nil || usedUp(err):
+		return false, h.Gate.Unpark(ctx, idOf(s), id) // it can pay, or ends
+	case fault.CodeOf(err) == fault.Exhausted:
+		return true, h.Gate.Park(ctx, idOf(s), id, parkedFor(err))
+	}
+	return false, err
+}
+
+// awaited is what a parked session must be able to pay before something of it goes on:
+// nothing is uploaded that could not be extended then.
+func awaited(acc *account.Account, s *session.Session, step session.StepName) float64 {
+	prices := acc.Info.Prices
+	switch {
+	case step == session.StepExtend || !acc.Info.Uploads.Paid:
+		return prices.Extend
+	case s.Params == nil:
+		return prices.Upload
+	}
+	return prices.Upload + prices.Extend
 }
 
 // broke says that an account has no credits left.

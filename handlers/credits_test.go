@@ -96,13 +96,12 @@ func TestAnAccountBudgetMakesItemsWait(t *testing.T) {
 	r.restart()
 	id := r.submit(1, session.Spec{})
 	task, _ := r.next(id, 0)
-	err := r.deliver(task)
-	if handlers.IsFailure(err) || fault.CodeOf(err) != fault.Pending {
-		t.Errorf("over budget: %v, want a wait", err)
+	if err := r.deliver(task); err != nil {
+		t.Errorf("over budget: %v, want it back in its session", err)
 	}
 	r.wantLabel(id, "upload.queued")
-	if it := r.item(id, 0); it.Failure == nil || it.Failure.Code != fault.Exhausted {
-		t.Errorf("failure %+v, want one that says why it waits", it.Failure)
+	if it := r.item(id, 0); it.Failure == nil || it.Failure.Code != fault.Exhausted || it.Attempts != 0 || !it.Backlog {
+		t.Errorf("%d attempts, in its session: %v, failure %+v; want none, and one that says why it waits", it.Attempts, it.Backlog, it.Failure)
 	}
 	r.wantCharges()
 	budget = 12

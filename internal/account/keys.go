@@ -8,6 +8,7 @@ package account
 //	segue:account:{<p>/<a>}:held               hash  entry → endpoint|when it went, or 0; those of :slots
 //	segue:account:{<p>/<a>}:stock              zset  item → when its lease ends
 //	segue:account:{<p>/<a>}:pauses             hash  endpoint → until|since|level|code|canary|why
+//	segue:account:{<p>/<a>}:parked             zset  session → when it may join again; those that cannot pay
 //	segue:account:{<p>/<a>}:turns:<endpoint>   zset  entry → its turn; those that have not gone
 //	segue:account:{<p>/<a>}:gone:<endpoint>    zset  number → when it went; one window, expires
 //	segue:account:{<p>/<a>}:ring:<kind>        zset  session → pass at the middle of its next item; those that wait
@@ -35,7 +36,9 @@ func keyAccount(id ID) string { return "segue:account:{" + id.String() + "}" }
 // keysOf are the keys of one account, in the order that every script takes them.
 func keysOf(id ID) []string {
 	account := keyAccount(id)
-	return []string{account, account + ":slots", account + ":held", account + ":stock", account + ":pauses"}
+	return []string{account, account + ":slots", account + ":held", account + ":stock", account + ":pauses", account + ":parked"}
 }
 
 func keyPauses(id ID) string { return keyAccount(id) + ":pauses" }
+
+func keyParked(id ID) string { return keyAccount(id) + ":parked" }

@@ -25,6 +25,9 @@ type Picked struct {
 	Allowed int
 	// Weight is the session's.
 	Weight int
+	// Parked says that the session was parked, and that the time for it has passed: ask
+	// whether it can pay by now, and call Unpark, or Park again.
+	Parked bool
 	// None says why nothing may be admitted, when nothing may and somebody waits.
 	None None
 	// Empty says that nobody waits.
@@ -104,7 +107,7 @@ func (a *answer) picked() (Picked, bool, error) {
 	what := a.text()
 	switch what {
 	case "ok":
-		p.Session, p.Allowed, p.Weight = a.text(), int(a.whole()), int(a.whole())
+		p.Session, p.Allowed, p.Weight, p.Parked = a.text(), int(a.whole()), int(a.whole()), a.truth()
 	case "empty":
 		p.Empty = true
 	case "away":
@@ -135,12 +138,29 @@ func (g *Gate) Return(ctx context.Context, id ID, kind, session string, weight, 
 	return err
 }
 
-// Quit takes a session out of all rings: it was canceled, or is over.
-func (g *Gate) Quit(ctx context.Context, id ID, session string) error {
-	const op = "account.Quit"
+// forgotten is how long after its time a parked session is still known to have been
+// parked: long enough that whoever makes sessions join has come by.
+const forgotten = time.Hour
+
+// Park keeps a session out of all rings for a while: its items cannot pay for what they
+// wait for. Whoever has picked it meanwhile returns
+// it in vain. The session's places in the stock become free, and Join
+// changes nothing until the time has passed; the next Pick of it says that it was
+// parked, until Unpark.
+func (g *Gate) Park(ctx context.Context, id ID, session string, d time.Duration) error {
+	const op = "account.Park"
 	if err := errors.Join(check(op, id), checkEntries(op, session)); err != nil {
 		return err
 	}
-	_, err := g.done(ctx, op, quitScript, id, session)
+	_, err := g.done(ctx, op, parkScript, id, session, d.Milliseconds(), forgotten.Milliseconds())
 	return err
+}
+
+// Unpark forgets that a session was parked: it can pay again.
+func (g *Gate) Unpark(ctx context.Context, id ID, session string) error {
+	const op = "account.Unpark"
+	if err := errors.Join(check(op, id), checkEntries(op, session)); err != nil {
+		return err
+	}
+	return down(op, g.rdb.ZRem(ctx, keyParked(id), session).Err())
 }

@@ -197,11 +197,11 @@ func TestRing(t *testing.T) {
 		giveBack("ses_a", 1, 2, false)
 		pick(account.Picked{Session: "ses_b", Allowed: 6, Weight: 2})
 		for range 2 {
-			if err := g.Quit(ctx, main, "ses_b"); err != nil {
+			if err := g.Park(ctx, main, "ses_b", time.Minute); err != nil {
 				t.Fatal(err)
 			}
 		}
-		giveBack("ses_b", 2, 1, true) // it has quit: it does not come back
+		giveBack("ses_b", 2, 1, true) // it is parked: it does not come back
 		pick(account.Picked{Empty: true})
 		if got, err := g.Leave(ctx, main, "nobody"); err != nil || got != (account.Left{}) {
 			t.Errorf("Leave() = %+v, %v, want nothing held and nobody waiting", got, err)

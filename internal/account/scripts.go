@@ -38,8 +38,8 @@ var (
 	pickSource string
 	//go:embed lua/return.lua
 	returnSource string
-	//go:embed lua/quit.lua
-	quitSource string
+	//go:embed lua/park.lua
+	parkSource string
 
 	//go:embed lua/close.lua
 	closeSource string
@@ -68,7 +68,7 @@ var (
 	joinScript   = redis.NewScript(prelude + ringSource + joinSource)
 	pickScript   = redis.NewScript(prelude + laneSource + ringSource + pickSource)
 	returnScript = redis.NewScript(prelude + ringSource + returnSource)
-	quitScript   = redis.NewScript(prelude + ringSource + quitSource)
+	parkScript   = redis.NewScript(prelude + ringSource + parkSource)
 
 	closeScript  = redis.NewScript(prelude + closeSource)
 	expireScript = redis.NewScript(prelude + expireSource)

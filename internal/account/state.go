@@ -18,6 +18,9 @@ type State struct {
 	// Rings is how many sessions wait or are picked, by kind; kinds without any are
 	// left out.
 	Rings map[string]int
+	// Parked is how many sessions cannot pay for what their items wait for. They are in
+	// no ring.
+	Parked int
 	// Draining says that no new sessions are bound to the account.
 	Draining bool
 	Demand
@@ -50,6 +53,7 @@ func (g *Gate) State(ctx context.Context, id ID, l Limits) (State, error) {
 	a.each(func(one *answer) { s.Endpoints = append(s.Endpoints, one.endpoint()) })
 	s.Rings = map[string]int{}
 	a.each(func(one *answer) { s.Rings[one.text()] = int(one.whole()) })
+	s.Parked = int(a.whole())
 	if err := a.end(); err != nil {
 		return State{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/segue-audio/segue/internal/account"
+	"github.com/segue-audio/segue/internal/fault"
 )
 
 func TestStock(t *testing.T) {
@@ -81,5 +82,72 @@ func TestLeaseOutlastsTheWait(t *testing.T) {
 	c.pass(time.Millisecond)
 	if got, err := c.Stale(t.Context(), main, 9); len(got) != 1 || err != nil {
 		t.Errorf("Stale() a minute after its turn = %+v, %v, want it", got, err)
+	}
+}
+
+// TestParkedSession: a session that cannot pay has no place in any ring and none in the
+// stock, whatever is said of it before its time; then it takes part again, and whoever
+// picks it is told.
+func TestParkedSession(t *testing.T) {
+	c := newClock(t)
+	ctx := t.Context()
+	stocked := func(items ...string) {
+		t.Helper()
+		if got, err := c.Stocked(ctx, main, items, tight); got != len(items) || err != nil {
+			t.Fatalf("Stocked(%v) = %d, %v, want all", items, got, err)
+		}
+	}
+	picked := func(when string, want account.Picked) {
+		t.Helper()
+		got, _ := c.pick(account.KindExtend, account.Limits{}, account.Picking{Most: 5})
+		same(t, "Pick() "+when, got, want)
+		if got.Session != "" {
+			if err := c.Return(ctx, main, account.KindExtend, got.Session, got.Weight, 0, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	park := func() {
+		t.Helper()
+		if err := c.Park(ctx, main, "ses_a", 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stocked("ses_a.0", "ses_a.11", "ses_ab.0")
+	c.join(account.KindUpload, "ses_a", 1)
+	c.join(account.KindExtend, "ses_a", 1)
+	park()
+	if got := c.state(tight); got.Stock != 1 || got.Parked != 1 || len(got.Rings) != 0 || got.Waiting {
+		t.Errorf("State() = %+v, want one place, of ses_ab, one session parked and none that waits", got)
+	}
+	c.pass(9999 * time.Millisecond)
+	c.join(account.KindExtend, "ses_a", 1)
+	picked("while it is parked", account.Picked{Empty: true})
+	c.pass(time.Millisecond)
+	c.join(account.KindExtend, "ses_a", 1)
+	picked("after its time", account.Picked{Session: "ses_a", Allowed: 5, Weight: 1, Parked: true})
+	park()
+	c.pass(10 * time.Second)
+	if err := c.Unpark(ctx, main, "ses_a"); err != nil {
+		t.Fatal(err)
+	}
+	c.join(account.KindExtend, "ses_a", 1)
+	picked("when it can pay", account.Picked{Session: "ses_a", Allowed: 5, Weight: 1})
+	if got := c.state(tight); got.Parked != 0 {
+		t.Errorf("State() = %+v, want nobody parked", got)
+	}
+	park()
+	c.pass(10*time.Second + time.Hour)
+	if err := c.Park(ctx, main, "ses_b", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c.join(account.KindExtend, "ses_a", 1)
+	picked("when nobody has asked for an hour", account.Picked{Session: "ses_a", Allowed: 5, Weight: 1})
+	for name, err := range map[string]error{
+		"Park": c.Park(ctx, main, "no session", time.Second), "Unpark": c.Unpark(ctx, main, ""),
+	} {
+		if fault.CodeOf(err) != fault.Invalid {
+			t.Errorf("%s of a name that is none = %v, want invalid", name, err)
+		}
 	}
 }

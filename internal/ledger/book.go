@@ -59,17 +59,46 @@ func (b *Book) Reserve(ctx context.Context, r Reservation) (Reserved, error) {
 	if err != nil {
 		return Reserved{}, fault.New(fault.Malformed, op, err)
 	}
-	switch word {
-	case "ok":
+	if word == "ok" {
 		return Reserved{Quiet: answer[0] == 1, Moves: answer[1], Mark: answer[2]}, nil
-	case "paid":
-		return Reserved{}, fault.Uncharged(fault.Conflict, op, fmt.Errorf("%s was charged already", r.Entry))
-	case "dry":
-		return Reserved{}, tooDry(op, answer)
-	case "budget":
-		return Reserved{}, overBudget(op, &r, answer)
 	}
-	return Reserved{}, fault.New(fault.Malformed, op, fmt.Errorf("script answered %q", word))
+	return Reserved{}, r.refusal(op, word, answer)
+}
+
+// Affords answers as Reserve would for an entry that nothing is known of, and
+// reserves nothing: nil when the account's and the session's limits have room for it.
+func (b *Book) Affords(ctx context.Context, r Reservation) error {
+	const op = "ledger.Affords"
+	args, err := r.args(op)
+	if err != nil {
+		return err
+	}
+	list, err := affordsScript.Run(ctx, b.rdb, keysOf(r.Account), args...).Slice()
+	if err != nil {
+		return down(op, err)
+	}
+	word := text(list[0])
+	answer, err := whole(list[1:])
+	switch {
+	case err != nil:
+		return fault.New(fault.Malformed, op, err)
+	case word == "ok":
+		return nil
+	}
+	return r.refusal(op, word, answer)
+}
+
+// refusal is why a reservation was refused, as a script said it.
+func (r *Reservation) refusal(op, word string, answer []int64) error {
+	switch word {
+	case "paid":
+		return fault.Uncharged(fault.Conflict, op, fmt.Errorf("%s was charged already", r.Entry))
+	case "dry":
+		return tooDry(op, answer)
+	case "budget":
+		return overBudget(op, r, answer)
+	}
+	return fault.New(fault.Malformed, op, fmt.Errorf("script answered %q", word))
 }
 
 // args checks a reservation and gives the script's arguments.

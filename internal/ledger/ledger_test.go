@@ -274,7 +274,14 @@ func TestBudgets(t *testing.T) {
 				t.Fatal(err)
 			}
 			reserve(t, b, 1, 10, nightly)
+			affords := b.Affords(t.Context(), reservation(2, c.price, c.limits...))
+			if got := state(t, b); got.Open != 1 || got.Moves != 3 {
+				t.Errorf("State() after Affords = %+v, want the 1 open entry of before, and no move", got)
+			}
 			_, err := b.Reserve(t.Context(), reservation(2, c.price, c.limits...))
+			if fault.CodeOf(affords) != fault.CodeOf(err) || fault.Reason(affords) != fault.Reason(err) || fault.RetryAfter(affords) != fault.RetryAfter(err) {
+				t.Errorf("Affords() = %v, want what Reserve answers: %v", affords, err)
+			}
 			if c.want == (ledger.OverBudget{}) {
 				if err != nil {
 					t.Errorf("Reserve() = %v, want no error", err)
@@ -460,26 +467,27 @@ func TestInvalidArguments(t *testing.T) {
 	b, ctx := ledger.New(rdb), t.Context()
 	reserved := func(r ledger.Reservation) error { _, err := b.Reserve(ctx, r); return err }
 	cases := map[string]error{
-		"an account with a brace":  b.Release(ctx, ledger.Account{Provider: "kie", Name: "ma}in"}, entry(0)),
-		"no account":               b.Keep(ctx, ledger.Account{}, entry(0), 0),
-		"a session with a colon":   b.Settle(ctx, main, ledger.Entry{Session: "a:b", Step: "extend"}, 1),
-		"no step":                  b.Charge(ctx, main, ledger.Entry{Session: "ses_a"}, 1),
-		"a negative index":         b.Refund(ctx, main, ledger.Entry{Session: "ses_a", Index: -1, Step: "extend"}, 1),
-		"a negative price":         reserved(reservation(0, -1)),
-		"no number":                reserved(reservation(0, math.NaN())),
-		"more than all money":      b.Settle(ctx, main, entry(0), 1e10),
-		"an infinite price":        reserved(reservation(0, math.Inf(1))),
-		"a negative limit":         reserved(reservation(0, 1, ledger.Limit{Scope: "account", Credits: -1})),
-		"another session's limit":  reserved(reservation(0, 1, ledger.Limit{Scope: "session", Key: "ses_b", Credits: 1})),
-		"a day's limit's key":      reserved(reservation(0, 1, ledger.Limit{Scope: "day", Key: "2026-11-22", Credits: 1})),
-		"a limit without a scope":  reserved(reservation(0, 1, ledger.Limit{Key: "x", Credits: 1})),
-		"a key with a bar":         reserved(reservation(0, 1, ledger.Limit{Scope: "schedule", Key: "a|b", Credits: 1})),
-		"a day that is none":       func() error { _, err := b.Totals(ctx, main, "day", "yesterday"); return err }(),
-		"a balance that is none":   func() error { _, err := b.Reading(ctx, main, math.NaN(), nil); return err }(),
-		"a turn without a time":    func() error { _, err := b.Turn(ctx, main, "balance", 0); return err }(),
-		"an act without a verb":    b.Record(ctx, ledger.Act{Who: "ops"}),
-		"a session with a brace":   func() error { _, err := b.TrueUp(ctx, main, "ses_{a}", 0, 1); return err }(),
-		"a drought without amount": b.RunDry(ctx, main, time.Hour, math.NaN()),
+		"an account with a brace":   b.Release(ctx, ledger.Account{Provider: "kie", Name: "ma}in"}, entry(0)),
+		"no account":                b.Keep(ctx, ledger.Account{}, entry(0), 0),
+		"a session with a colon":    b.Settle(ctx, main, ledger.Entry{Session: "a:b", Step: "extend"}, 1),
+		"no step":                   b.Charge(ctx, main, ledger.Entry{Session: "ses_a"}, 1),
+		"a negative index":          b.Refund(ctx, main, ledger.Entry{Session: "ses_a", Index: -1, Step: "extend"}, 1),
+		"a negative price":          reserved(reservation(0, -1)),
+		"no number":                 reserved(reservation(0, math.NaN())),
+		"a price that none affords": b.Affords(ctx, reservation(0, -1)),
+		"more than all money":       b.Settle(ctx, main, entry(0), 1e10),
+		"an infinite price":         reserved(reservation(0, math.Inf(1))),
+		"a negative limit":          reserved(reservation(0, 1, ledger.Limit{Scope: "account", Credits: -1})),
+		"another session's limit":   reserved(reservation(0, 1, ledger.Limit{Scope: "session", Key: "ses_b", Credits: 1})),
+		"a day's limit's key":       reserved(reservation(0, 1, ledger.Limit{Scope: "day", Key: "2026-11-22", Credits: 1})),
+		"a limit without a scope":   reserved(reservation(0, 1, ledger.Limit{Key: "x", Credits: 1})),
+		"a key with a bar":          reserved(reservation(0, 1, ledger.Limit{Scope: "schedule", Key: "a|b", Credits: 1})),
+		"a day that is none":        func() error { _, err := b.Totals(ctx, main, "day", "yesterday"); return err }(),
+		"a balance that is none":    func() error { _, err := b.Reading(ctx, main, math.NaN(), nil); return err }(),
+		"a turn without a time":     func() error { _, err := b.Turn(ctx, main, "balance", 0); return err }(),
+		"an act without a verb":     b.Record(ctx, ledger.Act{Who: "ops"}),
+		"a session with a brace":    func() error { _, err := b.TrueUp(ctx, main, "ses_{a}", 0, 1); return err }(),
+		"a drought without amount":  b.RunDry(ctx, main, time.Hour, math.NaN()),
 	}
 	for name, err := range cases {
 		if fault.CodeOf(err) != fault.Invalid {

@@ -271,7 +271,11 @@ func (m *machine) today() string { return m.now.Format(time.DateOnly) }
 func (m *machine) Reserve(t *rapid.T) {
 	r := ledger.Reservation{Account: main, Entry: anEntry.Draw(t, "entry"), Credits: float64(amounts.Draw(t, "price")), Limits: limits(t)}
 	fresh := !m.model.line(r.Entry).open
+	affords := m.book.Affords(t.Context(), r)
 	want := m.model.reserve(r, m.now)
+	if fresh && want != fault.Conflict && fault.CodeOf(affords) != want {
+		t.Fatalf("Affords(%+v) = %v, want %q", r, affords, want)
+	}
 	var got ledger.Reserved
 	err := repeat(t, func() (err error) { got, err = m.book.Reserve(t.Context(), r); return err })
 	if fault.CodeOf(err) != want {

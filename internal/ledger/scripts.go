@@ -11,8 +11,12 @@ import (
 var (
 	//go:embed lua/prelude.lua
 	prelude string
+	//go:embed lua/budgets.lua
+	budgetsSource string
 	//go:embed lua/reserve.lua
 	reserveSource string
+	//go:embed lua/affords.lua
+	affordsSource string
 	//go:embed lua/charge.lua
 	chargeSource string
 	//go:embed lua/refund.lua
@@ -38,7 +42,8 @@ var (
 	//go:embed lua/record.lua
 	recordSource string
 
-	reserveScript  = redis.NewScript(prelude + reserveSource)
+	reserveScript  = redis.NewScript(prelude + budgetsSource + reserveSource)
+	affordsScript  = redis.NewScript(prelude + budgetsSource + affordsSource)
 	chargeScript   = redis.NewScript(prelude + chargeSource)
 	refundScript   = redis.NewScript(prelude + refundSource)
 	releaseScript  = redis.NewScript(prelude + releaseSource)

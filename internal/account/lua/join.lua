@@ -1,5 +1,7 @@
 -- ARGV: kind, session, weight. Answers {somebody waits?, admissions begun}.
 local r, session, weight = ring(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local parked = score(redis.call('ZSCORE', PARKED, session))
+if parked and parked > t then return {demand()} end
 local m = member(r, session)
 if m then
   if weight ~= m.weight then weigh(r, weight - m.weight) end

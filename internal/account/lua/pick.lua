@@ -1,6 +1,6 @@
 -- ARGV: kind, rate, its window in ms, slots, stock (0: any number), how far ahead in ms, how many
 -- at most, '1' when it needs slots and turns, ms it may stay out.
--- Answers {'ok', session, allowed, weight}, {'empty'}, {'away', ms}, {'closed', …}, {'full'},
+-- Answers {'ok', session, allowed, weight, parked?}, {'empty'}, {'away', ms}, {'closed', …}, {'full'},
 -- {'busy', ms} or {'stocked'}.
 local r, slots, stock = ring(ARGV[1]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
@@ -51,4 +51,4 @@ local allowed = math.min(room, math.max(share, lead))
 redis.call('HSET', META, 'virtual:' .. r.kind, number(math.max(virtual(r), m.pass)))
 redis.call('ZREM', r.sessions, session)
 redis.call('ZADD', r.out, number(t + tonumber(ARGV[9])), session)
-return {'ok', session, allowed, m.weight}
+return {'ok', session, allowed, m.weight, redis.call('ZSCORE', PARKED, session) and 1 or 0}

@@ -1,7 +1,7 @@
 -- What every script of an account shares: its keys, Redis's clock in milliseconds, who holds
 -- a slot, and what closes an endpoint. The keys of an endpoint or a kind are made from the
 -- account's, because some scripts learn only here which ones they need; all carry its hash tag.
-local META, SLOTS, HELD, STOCK, PAUSES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local META, SLOTS, HELD, STOCK, PAUSES, PARKED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 -- t is now, rounded down: nothing that lies ahead has come too soon. What is stamped is
 -- stamped with the time rounded up: nothing is forgotten too soon.

@@ -1,5 +1,5 @@
 -- ARGV: kind, session, weight, how many were served, '1' when more wait.
--- Answers 1 when the session was out. One that is not has quit, or came back by itself.
+-- Answers 1 when the session was out. One that is not is parked, or came back by itself.
 local r, session, weight, served = ring(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 if redis.call('ZREM', r.out, session) == 0 then return 0 end
 local m = member(r, session)

@@ -1,5 +1,6 @@
 -- ARGV: rate, its window in ms. Answers {ms, slots, stock, somebody waits?, admissions begun,
--- {endpoint, sent, requests, planned, {since, closed} or {}} of each, {kind, sessions} of each}.
+-- {endpoint, sent, requests, planned, {since, closed} or {}} of each, {kind, sessions} of each,
+-- sessions parked}. Those that nobody has looked after for a minute are not counted.
 local sent, kinds = {}, {}
 local meta = redis.call('HGETALL', META)
 for n = 1, #meta, 2 do
@@ -15,4 +16,5 @@ for endpoint, count in pairs(sent) do
   endpoints[#endpoints + 1] = {endpoint, count, l.count or 0, redis.call('ZCARD', l.turns), p and {p.since, closed(p)} or {}}
 end
 local waiting, begun = demand()
-return {t, redis.call('ZCARD', SLOTS), redis.call('ZCARD', STOCK), waiting, begun, endpoints, kinds}
+return {t, redis.call('ZCARD', SLOTS), redis.call('ZCARD', STOCK), waiting, begun, endpoints, kinds,
+  redis.call('ZCOUNT', PARKED, number(t - 60000), '+inf')}
