@@ -98,6 +98,8 @@ func (s *system) worker(name string) *process {
 type output struct {
 	stdout, stderr string
 	code           int
+	// peak is the most memory that it had, in bytes.
+	peak int64
 }
 
 // run runs a command to its end.
@@ -105,7 +107,7 @@ func (s *system) run(atMost time.Duration, args ...string) output {
 	s.t.Helper()
 	p := s.start("segue "+args[0], args...)
 	code := p.Wait(atMost)
-	return output{p.Stdout.String(), p.Stderr.String(), code}
+	return output{p.Stdout.String(), p.Stderr.String(), code, p.Peak()}
 }
 
 // submit enqueues songs to be uploaded and extended, and gives the session's id.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -129,6 +130,16 @@ func (p *Process) Wait(atMost time.Duration) int {
 		p.t.Fatalf("%s (pid %d) did not end within %s", p.Name, p.PID(), atMost)
 	}
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// Peak is the most memory, in bytes, that a process which has ended ever had; 0 where
+// the system does not say.
+func (p *Process) Peak() int64 {
+	used, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok || runtime.GOOS != "linux" {
+		return 0 // elsewhere the unit is another
+	}
+	return used.Maxrss << 10
 }
 
 // Running says whether the process has not ended yet.
