@@ -49,7 +49,8 @@ build: ## build bin/segue: one static binary that knows its version
 
 .PHONY: test
 test: deps ## run every test with the race detector, sub-modules too (PKG=./internal/audio/... for some)
-	$(GO) test $(TESTFLAGS) $(PKG)
+	@# What takes longest begins first, and three at a time: tests wait more than they compute.
+	$(GO) test -p 3 $(TESTFLAGS) $(if $(filter ./...,$(PKG)),./internal/e2e ./cmd/segue) $(PKG)
 ifeq ($(PKG),./...)
 	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^Test(Seeds|PlantedDefectsAreFound)$$' ./internal/dst -dst.seeds=$(SEEDS)
 	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^Test(LimitsAreUsedAndNeverPassed|Maintenance|SmallSessionBesideALargeOne|CommandsPerItemDoNotGrow|OutageOfDays)$$' ./handlers
