@@ -84,6 +84,7 @@ func (c *carrier) prepare(ctx context.Context) error {
 	c.asks = enqueue.Session{
 		Provider: e.Provider, Account: e.Account, Name: c.title(), Extend: params, Open: true,
 		Key: c.ID(), OnUnknown: e.OnUnknown, Priority: e.Priority, Archive: e.Archive,
+		Anew: e.Again,
 	}
 	c.sub.archive = e.Archive // results are no source, wherever they are
 	if c.sub.extend = params != nil; c.sub.extend {

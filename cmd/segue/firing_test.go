@@ -41,7 +41,7 @@ type inbox struct {
 func newInbox(t *testing.T, change func(*schedule.Entry), environ ...string) *inbox {
 	t.Helper()
 	rdb, mini := redistest.Mini(t)
-	a := &app{providers: all.Providers()}
+	a := &app{providers: all.Providers(), buckets: &buckets{}}
 	cfg, err := config.Load(config.Options{
 		Home: t.TempDir(), Drivers: a.drivers(), Environ: append([]string{
 			"SEGUE_REDIS_URL=redis://127.0.0.1:6379/0", "SEGUE_PROVIDERS_STUDIO_DRIVER=sim", "SEGUE_PROVIDERS_STUDIO_BASE_URL=http://127.0.0.1:1",
@@ -76,6 +76,11 @@ func (in *inbox) ok(err error) {
 // tune writes a file of two seconds whose sound depends on its number.
 func (in *inbox) tune(name string, number int) {
 	in.t.Helper()
+	in.ok(place(filepath.Join(in.dir, name), tune(number)))
+}
+
+// tune is two seconds of sound that depend on a number.
+func tune(number int) []byte {
 	const rate, size = 1000, 2000
 	wav := []byte("RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00")
 	wav = binary.LittleEndian.AppendUint32(wav, rate)
@@ -87,7 +92,7 @@ func (in *inbox) tune(name string, number int) {
 	copy(sound, fmt.Sprint(number))
 	wav = append(wav, sound...)
 	binary.LittleEndian.PutUint32(wav[4:], uint32(len(wav)-8))
-	in.ok(place(filepath.Join(in.dir, name), wav))
+	return wav
 }
 
 // fire starts a firing by hand, without its task.

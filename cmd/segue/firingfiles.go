@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/audio/source"
 	"github.com/segue-audio/segue/internal/fault"
@@ -25,6 +27,9 @@ type candidate struct {
 
 // fresh leaves out what the schedule has carried already, without opening it.
 func (c *carrier) fresh(ctx context.Context, part []source.Input) (fresh []source.Input, keys []string, err error) {
+	if err := c.states(ctx, part); err != nil {
+		return nil, nil, err
+	}
 	named := make([]source.Input, 0, len(part))
 	names := make([]string, 0, len(part))
 	for _, in := range part {
@@ -54,6 +59,36 @@ func (c *carrier) fresh(ctx context.Context, part []source.Input) (fresh []sourc
 		}
 	}
 	return fresh, keys, nil
+}
+
+// statsAtOnce is how many objects are asked about together.
+const statsAtOnce = 16
+
+// states finds the state of objects that were named and not listed, as rows of a manifest
+// are: one that was replaced since is another. What is wrong with one is said when it is
+// looked at.
+func (c *carrier) states(ctx context.Context, part []source.Input) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(statsAtOnce)
+	for n := range part {
+		in := &part[n]
+		if !isObject(in.URL) || in.ETag != "" {
+			continue
+		}
+		group.Go(func() error {
+			store, name, err := c.app.buckets.object(c.config().S3, in.URL)
+			if err != nil {
+				return nil //nolint:nilerr // see above
+			}
+			found, err := store.Stat(ctx, name)
+			if code := fault.CodeOf(err); code == fault.Unavailable || code == fault.Timeout || code == fault.Canceled {
+				return err
+			}
+			in.ETag = found.ETag
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // probe looks at files, and leaves out what is no audio or nothing for the provider.

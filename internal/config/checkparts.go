@@ -149,11 +149,11 @@ func (l *loader) checkStorage(c *Config) {
 }
 
 // archiveReason says what is wrong with where results are to go; empty when nothing is.
-func archiveReason(url string) string {
-	dir, isFile := strings.CutPrefix(url, "file://")
+func archiveReason(where string) string {
+	dir, isFile := strings.CutPrefix(where, "file://")
 	switch {
-	case isBucket(url):
-		if _, err := bucket.Parse(url); err != nil {
+	case isBucket(where):
+		if _, err := bucket.Parse(where); err != nil {
 			return fault.Reason(err)
 		}
 	case !isFile && strings.Contains(dir, "://"):
@@ -196,15 +196,7 @@ func (l *loader) checkSchedule(p path, s Schedule, c *Config) {
 	if s.Extend != nil && s.Extend.ContinueAt == nil {
 		fail("extend", "continue_at is missing: seconds from the start, or -5 for five from the end")
 	}
-	switch reason := archiveReason(s.Archive); {
-	case reason != "":
-		fail("archive", reason)
-	case s.Archive != "" && !filepath.IsAbs(s.Archive) && !strings.Contains(s.Archive, "://"):
-		fail("archive", "takes an absolute path, file:///directory or s3://bucket/prefix: a worker runs somewhere else than you do")
-	}
-	if s.Notify != "" {
-		fail("notify", "is of no use: Segue sends no notifications yet. Take it out; segue schedule history tells how each firing ended")
-	}
+	checkResults(s, fail)
 	provider, err := c.Provider(s.Provider)
 	switch {
 	case err != nil && s.Provider == "":
@@ -215,6 +207,19 @@ func (l *loader) checkSchedule(p path, s Schedule, c *Config) {
 		if _, known := provider.Accounts[s.Account]; !known {
 			fail("account", fmt.Sprintf("%s has no such account; %s", provider.Name, didYouMean(s.Account, sortedKeys(provider.Accounts))))
 		}
+	}
+}
+
+// checkResults checks what becomes of a schedule's results.
+func checkResults(s Schedule, fail func(key, reason string)) {
+	switch reason := archiveReason(s.Archive); {
+	case reason != "":
+		fail("archive", reason)
+	case s.Archive != "" && !filepath.IsAbs(s.Archive) && !strings.Contains(s.Archive, "://"):
+		fail("archive", "takes an absolute path, file:///directory or s3://bucket/prefix: a worker runs somewhere else than you do")
+	}
+	if s.Notify != "" {
+		fail("notify", "is of no use: Segue sends no notifications yet. Take it out; segue schedule history tells how each firing ended")
 	}
 }
 

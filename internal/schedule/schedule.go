@@ -103,7 +103,8 @@ type Entry struct {
 	// those that no firing before it has: see Store.Fresh.
 	AllFiles bool `json:"allFiles,omitempty"`
 	// Again carries a file also when somebody else had it made before, with the same
-	// parameters: it is paid for anew. AllFiles implies it.
+	// parameters, and uploads it also when its audio lies at the account. AllFiles
+	// carries it in any case.
 	Again bool `json:"again,omitempty"`
 	// Origin is set by whoever stores the entry.
 	Origin Origin `json:"origin,omitempty"`
