@@ -211,7 +211,7 @@ func (h *Handlers) account(ctx context.Context, s *session.Session, before, afte
 }
 
 // sweepLedger looks after reservations whose worker left them, and asks whether dry
-// accounts have credits again.
+// accounts have credits again, and denied ones a key.
 func (h *Handlers) sweepLedger(ctx context.Context) error {
 	accounts, err := h.Ledger.Accounts(ctx)
 	if err != nil {
@@ -231,6 +231,7 @@ func (h *Handlers) sweepLedger(ctx context.Context) error {
 	for _, acc := range dry {
 		all = append(all, h.refill(ctx, acc))
 	}
+	all = append(all, h.sweepDenied(ctx))
 	return errors.Join(all...)
 }
 
@@ -279,9 +280,7 @@ func (h *Handlers) refill(ctx context.Context, name ledger.Account) error {
 	if err != nil || !mine {
 		return err
 	}
-	asking, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	balance, err := acc.Driver.Credits(asking)
+	balance, err := h.balanceOf(ctx, acc)
 	if err != nil {
 		h.Log.WarnContext(ctx, "balance of a dry account is not known", slog.String("account", name.String()), slog.String("cause", err.Error()))
 		return nil
@@ -310,9 +309,7 @@ func (h *Handlers) takeReading(ctx context.Context, name ledger.Account) error {
 	if err != nil || (before.Today.Spent == 0 && before.Open == 0) {
 		return err
 	}
-	asking, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	balance, err := acc.Driver.Credits(asking)
+	balance, err := h.balanceOf(ctx, acc)
 	if err != nil {
 		h.Log.DebugContext(ctx, "no reading of the balance", slog.String("account", name.String()), slog.String("cause", err.Error()))
 		return nil

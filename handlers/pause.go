@@ -27,8 +27,9 @@ const (
 // breakers are this process's circuit breakers, one for each account and endpoint.
 // They only see failures of the way: what a provider answers is its own affair.
 type breakers struct {
-	mu  sync.Mutex
-	all map[string]*gobreaker.TwoStepCircuitBreaker[struct{}]
+	mu     sync.Mutex
+	all    map[string]*gobreaker.TwoStepCircuitBreaker[struct{}]
+	denied map[account.ID]account.Denial
 }
 
 func (b *breakers) of(name string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
@@ -70,6 +71,7 @@ func (b *breakers) failed(name string, onTheWay bool) (tripped bool) {
 // it says that none may follow for the time being, paused is true and the request cost
 // nothing: it is repeated when the pause is over.
 func (h *Handlers) observe(ctx context.Context, j *job, canary bool, cause error) (paused bool) {
+	h.keyUsed(ctx, idOf(&j.Session), false, cause)
 	if !limited(j.account, j.Item.Step) {
 		return false
 	}

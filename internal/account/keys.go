@@ -18,6 +18,7 @@ package account
 //	segue:{accounts}                           hash  provider/account → what is known, JSON
 //	segue:{accounts}:seen                      zset  provider/account → when it was announced, s
 //	segue:{accounts}:draining                  set   provider/account
+//	segue:{accounts}:denied                    hash  provider/account → until|its key?|why
 //
 // The fields of an account's hash:
 //
@@ -29,6 +30,7 @@ const (
 	keyKnown    = "segue:{accounts}"
 	keySeen     = "segue:{accounts}:seen"
 	keyDraining = "segue:{accounts}:draining"
+	keyDenied   = "segue:{accounts}:denied"
 )
 
 func keyAccount(id ID) string { return "segue:account:{" + id.String() + "}" }

@@ -39,8 +39,10 @@ type Known struct {
 	Budget, DailyBudget *float64
 	// Endpoint is the one whose pauses decide whether a session is bound here.
 	Endpoint string
-	// Draining and Seen are answers; Announce does not look at them.
+	// Draining, Denied and Seen are answers; Announce does not look at them.
 	Draining bool
+	// Denied says that its credential was refused lately, see Deny.
+	Denied bool
 	// Seen is when it was last announced.
 	Seen time.Time
 }
@@ -73,7 +75,7 @@ func (g *Gate) Announce(ctx context.Context, accounts []Known) error {
 // name; "" is every provider's.
 func (g *Gate) Known(ctx context.Context, provider string) ([]Known, error) {
 	const op = "account.Known"
-	a, err := ask(ctx, g.rdb, op, knownScript, []string{keyKnown, keySeen, keyDraining}, int(announced.Seconds()))
+	a, err := ask(ctx, g.rdb, op, knownScript, []string{keyKnown, keySeen, keyDraining, keyDenied}, int(announced.Seconds()))
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +107,7 @@ func (a *answer) known() (Known, error) {
 			InFlight: n.InFlight, Stock: n.Stock,
 		},
 		Budget: n.Budget, DailyBudget: n.DailyBudget, Endpoint: n.Endpoint,
-		Seen: time.Unix(a.whole(), 0), Draining: a.truth(),
+		Seen: time.Unix(a.whole(), 0), Draining: a.truth(), Denied: a.truth(),
 	}, a.end()
 }
 
@@ -133,6 +135,7 @@ func (g *Gate) Forget(ctx context.Context, id ID) error {
 		p.ZRem(ctx, keySeen, id.String())
 		p.HDel(ctx, keyKnown, id.String())
 		p.SRem(ctx, keyDraining, id.String())
+		p.HDel(ctx, keyDenied, id.String())
 		return nil
 	})
 	if err != nil {
@@ -144,8 +147,8 @@ func (g *Gate) Forget(ctx context.Context, id ID) error {
 // Choose picks an account of the provider for a new session: among those that are
 // known and not draining, at random in the best class. With credits is better than
 // without, then open with a free slot better than open and full, and that better than
-// closed. credits is asked for each of them; nil has them all. It answers not_found
-// when there is none.
+// closed; whose credential was refused lately comes after all others. credits is asked
+// for each of them; nil has them all. It answers not_found when there is none.
 func (g *Gate) Choose(ctx context.Context, provider string, credits func(ID) (bool, error)) (ID, error) {
 	const op = "account.Choose"
 	known, err := g.Known(ctx, provider)
@@ -176,13 +179,16 @@ func (g *Gate) Choose(ctx context.Context, provider string, credits func(ID) (bo
 }
 
 // class is how ready an account is for a new session, 0 is at once. Those without
-// credits come after all others.
+// credits come after those with, and after them those that would fail at once.
 func (g *Gate) class(ctx context.Context, op string, k Known, credits func(ID) (bool, error)) (int, error) {
 	a, err := g.ask(ctx, op, classScript, k.ID, k.Endpoint, k.Limits.InFlight)
 	if err != nil {
 		return 0, err
 	}
 	class := int(a.whole())
+	if k.Denied {
+		class += 20
+	}
 	if credits == nil {
 		return class, a.end()
 	}

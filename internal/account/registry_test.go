@@ -142,9 +142,19 @@ func TestChoose(t *testing.T) {
 	chosen("b is being tested", "c")
 	poor = map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true}
 	chosen("nobody has credits, c may be tested", "c", "d")
-	for _, name := range []string{"a", "b", "c", "d", "e"} {
+	c.deny(account.Denial{ID: at("kie", "c"), For: time.Minute})
+	c.deny(account.Denial{ID: at("kie", "d"), For: time.Hour, Key: true})
+	chosen("nobody has credits, the keys of c and d are refused", "a", "e")
+	poor = map[string]bool{}
+	chosen("all have credits, the keys of c and d are refused", "a", "e")
+	for _, name := range []string{"a", "b", "e"} {
 		c.drain(at("kie", name), true)
 	}
+	chosen("nobody else is left", "c", "d")
+	c.pass(time.Minute)
+	chosen("c may be tried again", "c")
+	c.drain(at("kie", "c"), true)
+	c.drain(at("kie", "d"), true)
 	if id, err := c.Choose(ctx, "kie", credits); fault.CodeOf(err) != fault.NotFound {
 		t.Errorf("Choose() while all drain = %v, %v, want not_found", id, err)
 	}
@@ -154,5 +164,65 @@ func TestChoose(t *testing.T) {
 	broken := errors.New("no ledger")
 	if _, err := c.Choose(ctx, "sim", func(account.ID) (bool, error) { return false, broken }); !errors.Is(err, broken) {
 		t.Errorf("Choose() = %v, want the error of credits", err)
+	}
+}
+
+func (c *clock) deny(d account.Denial) {
+	c.t.Helper()
+	if err := c.Deny(c.t.Context(), d); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// TestDenials: a refused key stays known as one, whatever is said of requests
+// meanwhile, until it is accepted or its time is over.
+func TestDenials(t *testing.T) {
+	c := newClock(t)
+	ctx, second := t.Context(), at("kie", "second")
+	denied := func(when string, want ...account.Denial) {
+		t.Helper()
+		got, err := c.Denied(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got)+len(want) > 0 {
+			same(t, "Denied() "+when, got, want)
+		}
+	}
+	denied("before anything")
+	c.deny(account.Denial{ID: second, For: time.Minute, Why: "401|no"})
+	c.deny(account.Denial{ID: main, For: time.Minute, Key: true, Why: "401"})
+	c.deny(account.Denial{ID: main, For: time.Hour, Why: "403"})
+	denied("of two", account.Denial{ID: main, For: time.Hour, Key: true, Why: "403"}, account.Denial{ID: second, For: time.Minute, Why: "401|no"})
+	c.announce(account.Known{ID: main, Endpoint: "extend"}, account.Known{ID: second, Endpoint: "extend"})
+	known := func(want ...bool) {
+		t.Helper()
+		list, err := c.Known(ctx, "")
+		if err != nil || len(list) != 2 || list[0].Denied != want[0] || list[1].Denied != want[1] {
+			t.Errorf("Known() = %+v, %v, want denied: %v", list, err, want)
+		}
+	}
+	known(true, true)
+	c.pass(time.Minute)
+	denied("after the time of one", account.Denial{ID: main, For: 59 * time.Minute, Key: true, Why: "403"})
+	known(true, false)
+	for _, want := range []bool{true, false} {
+		if was, err := c.Allow(ctx, main); was != want || err != nil {
+			t.Errorf("Allow() = %v, %v, want %v", was, err, want)
+		}
+	}
+	denied("after it was accepted")
+	known(false, false)
+	c.deny(account.Denial{ID: main, For: time.Minute, Why: "403"})
+	denied("of a request alone", account.Denial{ID: main, For: time.Minute, Why: "403"})
+	if err := c.Forget(ctx, main); err != nil {
+		t.Fatal(err)
+	}
+	denied("after Forget")
+	if err := c.Deny(ctx, account.Denial{ID: at("k/ie", "main")}); fault.CodeOf(err) != fault.Invalid {
+		t.Errorf("Deny() of no account = %v, want invalid", err)
+	}
+	if _, err := c.Allow(ctx, account.ID{}); fault.CodeOf(err) != fault.Invalid {
+		t.Errorf("Allow() of no account = %v, want invalid", err)
 	}
 }

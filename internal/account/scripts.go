@@ -56,6 +56,10 @@ var (
 	announceSource string
 	//go:embed lua/known.lua
 	knownSource string
+	//go:embed lua/deny.lua
+	denySource string
+	//go:embed lua/denied.lua
+	deniedSource string
 
 	enterScript   = redis.NewScript(prelude + laneSource + enterSource)
 	goScript      = redis.NewScript(prelude + laneSource + goSource)
@@ -78,4 +82,6 @@ var (
 	classScript    = redis.NewScript(prelude + classSource)
 	announceScript = redis.NewScript(announceSource)
 	knownScript    = redis.NewScript(knownSource)
+	denyScript     = redis.NewScript(denySource)
+	deniedScript   = redis.NewScript(deniedSource)
 )
