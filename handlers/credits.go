@@ -274,7 +274,7 @@ func (h *Handlers) sweepReservation(ctx context.Context, acc ledger.Account, ope
 func (h *Handlers) refill(ctx context.Context, name ledger.Account) error {
 	acc, err := h.Accounts.Get(name.Provider, name.Name)
 	if err != nil {
-		return nil // another worker has its key
+		return nil //nolint:nilerr // another worker has its key
 	}
 	mine, err := h.Ledger.Turn(ctx, name, "refill", balanceEvery)
 	if err != nil || !mine {
@@ -303,7 +303,7 @@ func (h *Handlers) takeReading(ctx context.Context, name ledger.Account) error {
 	}
 	acc, err := h.Accounts.Get(name.Provider, name.Name)
 	if err != nil {
-		return nil // another worker has its key, and the next turn
+		return nil //nolint:nilerr // another worker has its key, and the next turn
 	}
 	before, err := h.Ledger.State(ctx, name)
 	if err != nil || (before.Today.Spent == 0 && before.Open == 0) {

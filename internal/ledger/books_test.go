@@ -130,52 +130,6 @@ func TestTrueUp(t *testing.T) {
 	})
 }
 
-func TestBaseline(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *ledger.Book) {
-		baseline := func(balance float64, moves int64, want bool) {
-			t.Helper()
-			if got, err := b.Baseline(t.Context(), main, balance, moves); got != want || err != nil {
-				t.Errorf("Baseline(%v, %d) = %v, %v, want %v", balance, moves, got, err, want)
-			}
-		}
-		alone := func(want bool) {
-			t.Helper()
-			if got := state(t, b); got.Alone() != want {
-				t.Errorf("Alone() = %v at %+v, want %v", got.Alone(), got, want)
-			}
-		}
-		alone(false)
-		baseline(500, 0, true)
-		alone(false)
-		reserve(t, b, 0, 12)
-		alone(true)
-		reserve(t, b, 0, 12) // asking again is no move
-		alone(true)
-		baseline(488, 1, false) // open
-		reserve(t, b, 1, 12)
-		alone(false)
-		if err := b.Release(t.Context(), main, entry(1)); err != nil {
-			t.Fatal(err)
-		}
-		alone(false) // entry 1 may have been charged and refunded
-		before := state(t, b)
-		if err := b.Settle(t.Context(), main, entry(0), 12); err != nil {
-			t.Fatal(err)
-		}
-		baseline(488, before.Moves, false) // open when the balance was asked for
-		baseline(488, before.Moves+1, true)
-		reserve(t, b, 2, 12)
-		alone(true)
-		if err := b.Refund(t.Context(), main, entry(0), 12); err != nil {
-			t.Fatal(err)
-		}
-		alone(false) // what was given back would hide what was taken
-		if got := state(t, b).Base; got == nil || got.Balance != 488 || got.Moves != 4 || got.At.IsZero() {
-			t.Errorf("Base = %+v, want 488 at move 4", got)
-		}
-	})
-}
-
 func TestReadings(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *ledger.Book) {
 		if got, err := b.Readings(t.Context(), main, 10); len(got) != 0 || err != nil {

@@ -19,7 +19,6 @@ package ledger
 //	spent/<scope>, reserved/<scope>, refunded/<scope>   totals; absent when zero
 //	moves, marks                       counters of changes, of calls of Reserve
 //	balance, balance_at                the provider's last known balance, and when
-//	base, base_at, base_moves          the last balance of a quiet account
 //	dry_until, dry_need                until when nothing is reserved, and what ends it before
 //
 // A scope is "account", "session/<id>", "day/<days since 1970>" or another name

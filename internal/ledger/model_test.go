@@ -24,7 +24,6 @@ type model struct {
 	dryNeed   int
 	dry       bool
 	moves     int64
-	base      *int64
 }
 
 // line is what is known of one entry.
@@ -347,19 +346,6 @@ func (m *machine) TrueUp(t *rapid.T) {
 	}
 }
 
-func (m *machine) Baseline(t *rapid.T) {
-	moves := m.model.moves - int64(rapid.IntRange(0, 1).Draw(t, "ago"))
-	want := moves == m.model.moves && m.model.open() == 0
-	if want {
-		m.model.base = &moves
-	}
-	var got bool
-	m.must(t, func() (err error) { got, err = m.book.Baseline(t.Context(), main, 7, moves); return err })
-	if got != want {
-		t.Fatalf("Baseline(%d) = %v with %d open at move %d, want %v", moves, got, m.model.open(), m.model.moves, want)
-	}
-}
-
 func (m *machine) RunDry(t *rapid.T) {
 	m.model.dry, m.model.dryUntil, m.model.dryNeed = true, m.now.Add(time.Hour), amounts.Draw(t, "need")
 	m.must(t, func() error { return m.book.RunDry(t.Context(), main, time.Hour, float64(m.model.dryNeed)) })
@@ -436,9 +422,6 @@ func (m *machine) check(t *rapid.T, scopes ...[2]string) {
 	if got.Open != m.model.open() || got.Moves != m.model.moves || got.Totals != m.model.sums("account", "") || got.Today != m.model.sums("day", m.today()) {
 		t.Fatalf("State() = %+v, want %d open at move %d", got, m.model.open(), m.model.moves)
 	}
-	if want := m.model.base != nil && m.model.open() == 1 && m.model.moves == *m.model.base+1; got.Alone() != want {
-		t.Fatalf("Alone() = %v, want %v", got.Alone(), want)
-	}
 	if want := m.model.dry && m.model.dryUntil.After(m.now); got.DryUntil.IsZero() == want {
 		t.Fatalf("State() = %+v, want dry: %v", got, want)
 	}
@@ -454,7 +437,7 @@ func TestModel(t *testing.T) {
 		clock.SetTime(m.now)
 		rt.Repeat(map[string]func(*rapid.T){
 			"reserve": m.Reserve, "reserve too": m.Reserve, "settle": m.Settle, "charge": m.Charge, "refund": m.Refund,
-			"release": m.Release, "keep": m.Keep, "true up": m.TrueUp, "baseline": m.Baseline,
+			"release": m.Release, "keep": m.Keep, "true up": m.TrueUp,
 			"run dry": m.RunDry, "refill": m.Refill, "look": m.Look, "lapse": m.Lapse,
 			"sleep": func(t *rapid.T) {
 				if next := m.now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "minutes")) * time.Minute); next.Before(noon.Add(60 * time.Hour)) {

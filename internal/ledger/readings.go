@@ -128,21 +128,3 @@ func DriftOf(before, after Reading) Drift {
 
 // round removes what binary fractions add below a millionth.
 func round(credits float64) float64 { return math.Round(credits*1e6) / 1e6 }
-
-// Baseline records the balance of a quiet account: one that was asked for when
-// State said that it had made so many moves. It is kept, and the answer is true, only
-// if it has made no other since and nothing is open. See State.Alone for its use.
-func (b *Book) Baseline(ctx context.Context, a Account, balance float64, moves int64) (bool, error) {
-	const op = "ledger.Baseline"
-	if err := checkAccount(op, a); err != nil {
-		return false, err
-	}
-	stated, err := micros(op, balance)
-	if err != nil {
-		return false, err
-	}
-	if err := b.list(ctx, op, a); err != nil {
-		return false, err
-	}
-	return b.done(ctx, op, baselineScript, keysOf(a), stated, moves)
-}

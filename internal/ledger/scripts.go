@@ -33,8 +33,6 @@ var (
 	trueUpSource string
 	//go:embed lua/reading.lua
 	readingSource string
-	//go:embed lua/baseline.lua
-	baselineSource string
 	//go:embed lua/dry.lua
 	drySource string
 	//go:embed lua/refill.lua
@@ -42,18 +40,17 @@ var (
 	//go:embed lua/record.lua
 	recordSource string
 
-	reserveScript  = redis.NewScript(prelude + budgetsSource + reserveSource)
-	affordsScript  = redis.NewScript(prelude + budgetsSource + affordsSource)
-	chargeScript   = redis.NewScript(prelude + chargeSource)
-	refundScript   = redis.NewScript(prelude + refundSource)
-	releaseScript  = redis.NewScript(prelude + releaseSource)
-	keepScript     = redis.NewScript(prelude + keepSource)
-	staleScript    = redis.NewScript(prelude + staleSource)
-	stateScript    = redis.NewScript(prelude + stateSource)
-	trueUpScript   = redis.NewScript(prelude + trueUpSource)
-	readingScript  = redis.NewScript(prelude + readingSource)
-	baselineScript = redis.NewScript(prelude + baselineSource)
-	dryScript      = redis.NewScript(prelude + drySource)
-	refillScript   = redis.NewScript(prelude + refillSource)
-	recordScript   = redis.NewScript(recordSource)
+	reserveScript = redis.NewScript(prelude + budgetsSource + reserveSource)
+	affordsScript = redis.NewScript(prelude + budgetsSource + affordsSource)
+	chargeScript  = redis.NewScript(prelude + chargeSource)
+	refundScript  = redis.NewScript(prelude + refundSource)
+	releaseScript = redis.NewScript(prelude + releaseSource)
+	keepScript    = redis.NewScript(prelude + keepSource)
+	staleScript   = redis.NewScript(prelude + staleSource)
+	stateScript   = redis.NewScript(prelude + stateSource)
+	trueUpScript  = redis.NewScript(prelude + trueUpSource)
+	readingScript = redis.NewScript(prelude + readingSource)
+	dryScript     = redis.NewScript(prelude + drySource)
+	refillScript  = redis.NewScript(prelude + refillSource)
+	recordScript  = redis.NewScript(recordSource)
 )

@@ -15,14 +15,6 @@ type Totals struct {
 	Spent, Reserved, Refunded float64
 }
 
-// Base is a balance that was read while nothing of the account was open.
-type Base struct {
-	Balance float64
-	At      time.Time
-	// Moves is State.Moves at that time.
-	Moves int64
-}
-
 // State is how an account stands, at one moment.
 type State struct {
 	// Now is that moment, by Redis's clock.
@@ -36,8 +28,6 @@ type State struct {
 	// released, every stray, refund and correction. Two equal numbers say that nothing
 	// has happened in between.
 	Moves int64
-	// Base is nil when there is none.
-	Base *Base
 	// Balance is what the provider last said, BalanceAt when; zero when it never did.
 	Balance   float64
 	BalanceAt time.Time
@@ -45,14 +35,6 @@ type State struct {
 	// before. It is zero when the account is not dry.
 	DryUntil time.Time
 	DryNeed  float64
-}
-
-// Alone says that since the balance of Base was read, one reservation was made,
-// that it is still open, and that nothing else has happened. A balance that was
-// read before such a state, and is still that of Base, says that the reservation's
-// request has not been charged yet.
-func (s *State) Alone() bool {
-	return s.Base != nil && s.Open == 1 && s.Moves == s.Base.Moves+1
 }
 
 // State reads how an account stands. One without books is all zero.
@@ -69,13 +51,10 @@ func (b *Book) State(ctx context.Context, a Account) (*State, error) {
 		Now: at(v[0]), Open: int(v[1]), Moves: v[2],
 		Totals:  totals(v[3:6]),
 		Today:   totals(v[6:9]),
-		Balance: credits(v[12]), BalanceAt: at(v[13]),
+		Balance: credits(v[9]), BalanceAt: at(v[10]),
 	}
-	if v[10] != 0 {
-		state.Base = &Base{Balance: credits(v[9]), At: at(v[10]), Moves: v[11]}
-	}
-	if v[14] > v[0] {
-		state.DryUntil, state.DryNeed = at(v[14]), credits(v[15])
+	if v[11] > v[0] {
+		state.DryUntil, state.DryNeed = at(v[11]), credits(v[12])
 	}
 	return state, nil
 }
