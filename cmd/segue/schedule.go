@@ -18,10 +18,10 @@ func (a *app) scheduleCommand() *cobra.Command {
 		Use:   "schedule",
 		Short: "Bulk runs by the calendar: list, show, run, pause, resume, preview, history, backfill, add, remove",
 		Long: `A schedule is a cron entry over a source of files. Each time that it fires, the files
-that no firing before has carried become a session. Schedules stand in the configuration
-(schedules), or are made by segue schedule add and kept in Redis; segue scheduler, or
-segue up, decides when they fire, each firing exactly once. Times are shown in the
-schedule's own time zone.`,
+that no firing before has carried, and that nobody has paid for before, become a session.
+Schedules stand in the configuration (schedules), or are made by segue schedule add and
+kept in Redis; segue scheduler, or segue up, decides when they fire, each firing exactly
+once. Times are shown in the schedule's own time zone.`,
 		Args: subcommand,
 		RunE: help,
 	}
@@ -176,9 +176,9 @@ func (a *app) scheduleRunCommand() *cobra.Command {
 		Use:   "run NAME",
 		Short: "Start a firing now, beside the calendar",
 		Long: `Starts a firing beside the calendar, whatever runs and also while the schedule is
-paused, and prints its name alone on stdout. It carries what is new, as any other. The
-same --key is the same firing, for as long as the history knows it; without one every
-call is another.`,
+paused, and prints its name alone on stdout. It carries what any other firing would: what
+is new and was not paid for before. The same --key is the same firing, for as long as the
+history knows it; without one every call is another.`,
 		Example: `  segue schedule run nightly --key release-7`,
 		Args:    one(aSchedule),
 		RunE: func(cmd *cobra.Command, args []string) error {

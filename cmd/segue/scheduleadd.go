@@ -36,7 +36,9 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 		Long: `Makes a schedule that is kept in Redis, beside those of the configuration, or changes
 one that was made so. SOURCE is what segue run takes, as the workers see it: a directory,
 a glob in quotes, an s3:// prefix, a manifest, a URL. --budget holds for each firing,
---daily-budget for all of one day of --timezone.`,
+--daily-budget for all of one day of --timezone. What was paid for before, with the same
+contents and parameters, is left out of every firing; --again carries it once, and
+--all-files each time.`,
 		Example: `  segue schedule add nightly '/inbox/**/*.mp3' --cron '0 2 * * *' --timezone Europe/Berlin \
     --provider kie --extend --continue-at -5 --budget 600`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -78,8 +80,7 @@ func (m *making) bind(f *pflag.FlagSet) {
 	f.Float64Var(&m.daily, "daily-budget", 0, "the most credits that the firings of one day may spend (default: no limit)")
 	f.BoolVar(&m.allFiles, "all-files", false, "carry every file each time, not only what is new, and pay for it each time")
 	f.BoolVar(&m.paused, "paused", false, "make it, and let it start nothing by the calendar")
-	f.StringVar(&m.notify, "notify", "", "")
-	f.Lookup("notify").Hidden = true // known, so that it can be said why it is refused
+	f.StringVar(&m.notify, "notify", "", "refused: there are no notifications yet")
 }
 
 func (a *app) addSchedule(cmd *cobra.Command, m *making, name, from string) error {

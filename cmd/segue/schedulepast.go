@@ -107,9 +107,9 @@ func (a *app) scheduleBackfillCommand() *cobra.Command {
 		Short: "Start the firings of a window that never started",
 		Long: `Starts the firings of the calendar in a window that never started: because they were
 skipped, missed, paused, or came before the schedule was made. They start one after the
-other, unless overlap is allow; each carries what is new by then. Doing it again starts
-none twice. Times are in the schedule's zone: 2026-11-22, 2026-11-22T02:00, or with an
-offset of their own.`,
+other, unless overlap is allow; each carries what is new by then, and no file that another
+has carried or that was paid for before. Doing it again starts none twice. Times are in
+the schedule's zone: 2026-11-22, 2026-11-22T02:00, or with an offset of their own.`,
 		Example: `  segue schedule backfill nightly --from 2026-11-20 --to 2026-11-22T12:00`,
 		Args:    one(aSchedule),
 		RunE: func(cmd *cobra.Command, args []string) error {
