@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/segue-audio/segue/enqueue"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/session"
@@ -43,7 +42,7 @@ func (a *app) cancel(ctx context.Context, sys *system, ids []string) error {
 		}
 		stopped = append(stopped, id)
 	}
-	statuses := make([]*enqueue.Status, 0, len(stopped))
+	ends := make([]*sessionEnd, 0, len(stopped))
 	for _, id := range stopped {
 		status, err := sys.client.Cancel(ctx, id)
 		if err == nil {
@@ -52,9 +51,13 @@ func (a *app) cancel(ctx context.Context, sys *system, ids []string) error {
 		if err != nil {
 			return err
 		}
-		statuses = append(statuses, status)
+		left, err := sys.leftOut(ctx, id)
+		if err != nil {
+			return err
+		}
+		ends = append(ends, &sessionEnd{status, left})
 	}
-	if err := a.printCanceled(statuses, len(ids) == 1); err != nil {
+	if err := a.printCanceled(ends, len(ids) == 1); err != nil {
 		return err
 	}
 	return first
@@ -77,19 +80,19 @@ func (a *app) stop(ctx context.Context, sys *system, id string) error {
 }
 
 // printCanceled shows what was stopped: one session as itself, several as a list.
-func (a *app) printCanceled(statuses []*enqueue.Status, alone bool) error {
+func (a *app) printCanceled(ends []*sessionEnd, alone bool) error {
 	switch {
-	case a.json && alone && len(statuses) == 1:
-		return a.printJSON(statuses[0])
+	case a.json && alone && len(ends) == 1:
+		return a.printJSON(ends[0])
 	case a.json && !alone:
-		return a.printJSON(statuses)
+		return a.printJSON(ends)
 	case a.json:
 		return nil
 	}
-	for _, status := range statuses {
-		a.printSummary(status)
-		if status.Counts.Waiting > 0 {
-			fmt.Fprintf(a.stderr, "note: %s accepted already: what was paid for is followed to its end and kept\n", plural(status.Counts.Waiting, "file"))
+	for _, end := range ends {
+		a.printSummary(end.Status)
+		if end.Counts.Waiting > 0 {
+			fmt.Fprintf(a.stderr, "note: %s accepted already: what was paid for is followed to its end and kept\n", plural(end.Counts.Waiting, "file"))
 		}
 	}
 	return nil

@@ -20,3 +20,11 @@ func (s *store) put(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = to.Put(context.Background(), args[2], file, -1, bucket.PutOptions{})
 	ts.Check(err)
 }
+
+// drop removes a file from a bucket that a script was given.
+func (s *store) drop(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, !neg && len(args) == 2 && s != nil, "drop BUCKET NAME")
+	from, err := bucket.Open(args[0], s.server.Options())
+	ts.Check(err)
+	ts.Check(from.Remove(context.Background(), args[1]))
+}

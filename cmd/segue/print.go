@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -48,6 +49,10 @@ func (a *app) printStatus(s *enqueue.Status) {
 func (a *app) printDetails(s *enqueue.Status) {
 	fmt.Fprintln(a.stdout)
 	a.printItems(s)
+	a.printAudioIDs(s)
+}
+
+func (a *app) printAudioIDs(s *enqueue.Status) {
 	if len(s.AudioIDs) > 0 && len(s.AudioIDs) <= 2*maxRows {
 		fmt.Fprintf(a.stdout, "\naudioIds:\n")
 		for _, id := range s.AudioIDs {
@@ -75,21 +80,30 @@ func (a *app) printSummary(s *enqueue.Status) {
 	fmt.Fprintf(a.stdout, "%s; %s credits spent\n", strings.Join(parts, ", "), number(s.CreditsSpent))
 }
 
-func (a *app) printItems(s *enqueue.Status) {
-	from, dir := a.printPlaces(s)
+func (a *app) printItems(s *enqueue.Status) { a.printRows(s, nil) }
+
+// printRows shows items, and between them in the order of the inputs what the session
+// was submitted without.
+func (a *app) printRows(s *enqueue.Status, left []reused) {
+	from, dir := a.printPlaces(s, left)
 	t := a.table("#", "file", "length", "status", "credits", "results")
 	var notes []string
-	for n := range s.Items {
+	rows := 0
+	inOrder(len(s.Items), left, func(n int) {
 		it := &s.Items[n]
-		if n < maxRows {
+		if rows++; rows <= maxRows {
 			t.AppendRow(table.Row{it.Index, short(strings.TrimPrefix(it.Source, from), 48), length(it.DurationSeconds), itemStatus(it), number(it.Credits), results(it, dir)})
 		}
 		if it.Error != nil && len(notes) < maxRows {
 			notes = append(notes, fmt.Sprintf("  %s  %s: %s (%s, %s)", it.ItemID, it.Source, it.Error.Reason, it.Error.Code, chargeWord(it.Error)))
 		}
-	}
+	}, func(r *reused) {
+		if rows++; rows <= maxRows {
+			t.AppendRow(table.Row{"", short(strings.TrimPrefix(r.Source, from), 48), "", string(r.Outcome), "0", reusedResults(r, dir)})
+		}
+	})
 	t.Render()
-	if more := len(s.Items) - maxRows; more > 0 {
+	if more := rows - maxRows; more > 0 {
 		fmt.Fprintf(a.stdout, "… and %d more (--json shows all)\n", more)
 	}
 	if len(notes) > 0 {
@@ -97,9 +111,22 @@ func (a *app) printItems(s *enqueue.Status) {
 	}
 }
 
+// reusedResults are the files of what was paid for before, or its ids when there are
+// none; of what is there twice, where it is done.
+func reusedResults(r *reused, dir string) string {
+	if r.SameAs != "" {
+		return "the same as " + r.SameAs
+	}
+	files := make([]string, len(r.Files))
+	for n, file := range r.Files {
+		files[n] = strings.TrimPrefix(file, dir)
+	}
+	return cmp.Or(strings.Join(files, "\n"), strings.Join(r.AudioIDs, "\n"))
+}
+
 // printPlaces finds the directories that all files come from and all results lie
 // in, and says which they are: they are long, and the same in every row.
-func (a *app) printPlaces(s *enqueue.Status) (from, to string) {
+func (a *app) printPlaces(s *enqueue.Status, left []reused) (from, to string) {
 	names := make([]string, 0, len(s.Items))
 	var files []string
 	for n := range s.Items {
@@ -109,6 +136,9 @@ func (a *app) printPlaces(s *enqueue.Status) (from, to string) {
 				files = append(files, track.File)
 			}
 		}
+	}
+	for n := range left {
+		names, files = append(names, left[n].Source), append(files, left[n].Files...)
 	}
 	from, to = commonDir(names), commonDir(files)
 	var places []string

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -100,7 +102,7 @@ func (a *app) writeReport(ctx context.Context, sys *system, r reporting, args []
 		_, err = body.WriteTo(a.stdout)
 		return err
 	}
-	if err := writeWhole(r.out, &body, ""); err != nil {
+	if err := writeWhole(r.out, &body); err != nil {
 		return hinted(fmt.Errorf("write %s: %w", r.out, bare(err)), "--out with a file that can be written")
 	}
 	fmt.Fprintf(a.stderr, "written: %s\n", r.out)
@@ -156,4 +158,24 @@ func (s *system) reportOn(ctx context.Context, r reporting, args []string) (*rep
 	}
 	about.Close()
 	return about, nil
+}
+
+// writeWhole writes the whole file or nothing under its name.
+func writeWhole(to string, from io.Reader) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	part, err := os.CreateTemp(filepath.Dir(to), ".segue-*.part")
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(part, from)
+	err = errors.Join(err, part.Chmod(0o644), part.Close())
+	if err == nil {
+		err = os.Rename(part.Name(), to)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(part.Name()))
+	}
+	return nil
 }

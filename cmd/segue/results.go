@@ -1,240 +1,218 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
+	"encoding/csv"
 	"fmt"
-	"io"
-	"os"
-	"path"
-	"path/filepath"
+	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/segue-audio/segue/enqueue"
-	"github.com/segue-audio/segue/internal/archive"
-	"github.com/segue-audio/segue/internal/bucket"
-	"github.com/segue-audio/segue/internal/fault"
-	"github.com/segue-audio/segue/internal/provider"
-	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/internal/bulk"
 )
 
-// copyResults copies every archived file, downloads what is not archived yet, and
-// points the status at the copies.
-func (s *system) copyResults(ctx context.Context, status *enqueue.Status, out string) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
-	sums, err := s.sums(ctx, status.SessionID)
-	if err != nil {
-		return err
-	}
-	below := directoryOf(status)
-	for i := range status.Items {
-		for t := range status.Items[i].Tracks {
-			track := &status.Items[i].Tracks[t]
-			if track.File == "" {
-				continue
-			}
-			to := filepath.Join(out, filepath.FromSlash(strings.TrimPrefix(filepath.ToSlash(track.File), below)))
-			if err := s.copyTrack(ctx, track.File, to, sums[track.AudioID]); err != nil {
-				return hinted(fmt.Errorf("copy %s: %w", track.File, bare(err)), "the same command again, when that is put right: what was copied stays")
-			}
-			track.File = to
-		}
-	}
-	return s.downloadRest(ctx, status, out)
+// resulting is what the flags of results say.
+type resulting struct {
+	out, format string
+	refetch     bool
 }
 
-// sums are the digests of a session's archived tracks, by audioId.
-func (s *system) sums(ctx context.Context, id string) (map[string]string, error) {
-	all := map[string]string{}
-	err := s.store.Each(ctx, id, 0, 0, func(it *session.Item) error {
-		for _, t := range it.Tracks {
-			all[t.AudioID] = t.SHA256
-		}
-		return nil
-	})
-	return all, err
-}
+func (a *app) resultsCommand() *cobra.Command {
+	var r resulting
+	cmd := &cobra.Command{
+		Use:   "results SESSION",
+		Short: "List a session's archived files and audioIds, or copy the files",
+		Long: `Lists what a session has brought, with what it was submitted without because it was paid
+for before. With --out it is copied out of the archive, be that a directory or a bucket,
+under the names of archive.layout, with what lies beside it. The same again copies only
+what is not there, and no file is ever written over.
 
-// directoryOf is what the names of all archived files begin with, up to a slash: what
-// follows tells them apart.
-func directoryOf(status *enqueue.Status) string {
-	var dir string
-	first := true
-	for i := range status.Items {
-		for _, track := range status.Items[i].Tracks {
-			if track.File == "" {
-				continue
+What the provider has finished and nobody has archived yet, and what the archive has lost,
+is downloaded from the provider instead, which costs nothing. The archive stays as it is;
+--refetch brings back into it what it has lost.`,
+		Args: one(aSession),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case r.format != "csv" && r.format != "json" && r.format != "":
+				return usage("--format is %q; it is csv or json", r.format)
+			case r.out != "" && r.refetch:
+				return usage("--out and --refetch do not go together: one copies what there is, the other mends the archive")
 			}
-			here := filepath.ToSlash(track.File)
-			here = here[:strings.LastIndexByte(here, '/')+1]
-			if first {
-				dir, first = here, false
-			}
-			for dir != "" && !strings.HasPrefix(here, dir) {
-				dir = dir[:strings.LastIndexByte(strings.TrimSuffix(dir, "/"), '/')+1]
-			}
-		}
+			return a.with(cmd, args, func(ctx context.Context, sys *system) error { return a.sessionResults(ctx, sys, args[0], r) })
+		},
 	}
-	return dir
+	cmd.Flags().StringVar(&r.out, "out", "", "copy the files into this directory")
+	cmd.Flags().StringVar(&r.format, "format", "", "csv or json report instead of a table")
+	cmd.Flags().BoolVar(&r.refetch, "refetch", false, "bring back into the archive what it has lost, from the provider")
+	return cmd
 }
 
-// copyTrack copies one file out of its archive. sum is its digest, empty where none
-// was recorded.
-func (s *system) copyTrack(ctx context.Context, from, to, sum string) error {
-	source, err := s.openArchived(ctx, from)
+// resultsView is what segue results --json prints.
+type resultsView struct {
+	*enqueue.Status
+	// Reused is left out when nothing was. Its Files are the copies where there are any.
+	Reused []reused `json:"reused,omitempty"`
+	// Lost is what the archive does not have any more, as far as it was looked for.
+	Lost []lostFile `json:"lost,omitempty"`
+	// Written is what --out leads to: what was copied, and what was there already.
+	Written []writtenFile `json:"written,omitempty"`
+}
+
+func (a *app) sessionResults(ctx context.Context, sys *system, id string, r resulting) error {
+	status, err := sys.client.Status(ctx, id)
 	if err != nil {
+		return unknownSession(err, id)
+	}
+	view := &resultsView{Status: status}
+	if view.Reused, err = sys.leftOut(ctx, id); err != nil {
 		return err
 	}
-	defer func() { _ = source.Close() }() // read only
-	return writeWhole(to, source, sum)
-}
-
-// openArchived reads an archived file, be it in a directory or in a bucket.
-func (s *system) openArchived(ctx context.Context, file string) (io.ReadCloser, error) {
-	if !strings.HasPrefix(file, "s3://") {
-		return os.Open(file)
+	var missed error
+	switch {
+	case r.out != "":
+		missed = sys.copyResults(ctx, view, r.out)
+	case r.refetch:
+		missed = sys.refetch(ctx, view)
+	default:
+		view.Lost, err = sys.lost(ctx, view, false)
 	}
-	address, err := bucket.Parse(file)
-	if err != nil {
-		return nil, err
+	if err != nil || ctx.Err() != nil {
+		return cmp.Or(err, missed, ctx.Err())
 	}
-	opened, err := bucket.Open(address.Bucket, bucketOptions(s.config().S3))
-	if err != nil {
-		return nil, err
-	}
-	body, _, err := opened.Get(ctx, address.Key, bucket.Part{})
-	return body, err
-}
-
-// writeWhole writes the whole file or nothing under its name. Another digest than
-// sum is an error, unless that is empty.
-func writeWhole(to string, from io.Reader, sum string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if err := a.printResults(view, r); err != nil {
 		return err
 	}
-	part, err := os.CreateTemp(filepath.Dir(to), ".segue-*.part")
-	if err != nil {
-		return err
+	return missed
+}
+
+func (a *app) printResults(view *resultsView, r resulting) error {
+	defer a.printLost(view)
+	switch {
+	case a.json || r.format == "json":
+		return a.printJSON(view)
+	case r.format == "csv":
+		return a.resultsCSV(view)
 	}
-	digest := sha256.New()
-	_, err = io.Copy(io.MultiWriter(part, digest), from)
-	err = errors.Join(err, part.Chmod(0o644), part.Close())
-	if got := hex.EncodeToString(digest.Sum(nil)); err == nil && sum != "" && got != sum {
-		err = fmt.Errorf("it is not the file that was archived: its SHA-256 is %s, not %s", got, sum)
-	}
-	if err == nil {
-		err = os.Rename(part.Name(), to)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
+	a.printSummary(view.Status)
+	fmt.Fprintln(a.stdout)
+	a.printRows(view.Status, view.Reused)
+	a.printAudioIDs(view.Status)
+	if len(view.Reused) > 0 {
+		fmt.Fprintf(a.stdout, "\nleft out: %s\n", spareWords(view.Reused))
 	}
 	return nil
 }
 
-// downloadRest downloads the tracks that the provider has finished and nobody has
-// archived. URLs are asked for anew: those that are known may have expired.
-func (s *system) downloadRest(ctx context.Context, status *enqueue.Status, out string) error {
-	var left []*enqueue.ItemStatus
-	for i := range status.Items {
-		for _, track := range status.Items[i].Tracks {
-			if track.File == "" {
-				left = append(left, &status.Items[i])
-				break
-			}
-		}
-	}
-	if len(left) == 0 {
-		return nil
-	}
-	client, err := s.egressClient()
-	if err != nil {
-		return err
-	}
-	// Beside where they are wanted, so that a rename brings them there.
-	aside, err := os.MkdirTemp(out, ".segue-*.part")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(aside) }() // only what was not wanted is left in it
-	store, err := archive.Open(aside, s.archiveOptions(s.fetch.Client(client)))
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, it := range left {
-		if err := s.downloadItem(ctx, store, status, it, out); err != nil {
-			fmt.Fprintf(s.app.stderr, "error: %s: %s\n", it.ItemID, oneLine(err))
-			failed = append(failed, err)
-		}
-	}
-	if len(failed) == 0 {
-		return nil
-	}
-	return &failure{
-		exitCode(failed[0]), fmt.Errorf("%s of %d that are not archived could not be downloaded", plural(len(failed), "item"), len(left)),
-		"segue retry " + status.SessionID + " --step fetch, which costs nothing, or the same command again",
-	}
-}
-
-// downloadItem downloads an item's tracks under the names that they would be archived
-// by, without their directories.
-func (s *system) downloadItem(ctx context.Context, store archive.Archive, status *enqueue.Status, it *enqueue.ItemStatus, out string) error {
-	work, err := s.store.Load(ctx, status.SessionID, it.Index)
-	if err != nil {
-		return err
-	}
-	fresh, err := s.freshURLs(ctx, work)
-	if err != nil {
-		return err
-	}
-	for n := range it.Tracks {
-		track := &it.Tracks[n]
-		if track.File != "" {
+// inOrder calls one of two functions for each input of the command that submitted the
+// session, in their order: what was left out has its place among them.
+func inOrder(items int, left []reused, item func(n int), other func(r *reused)) {
+	next := 0
+	for place, n := 0, 0; n < items || next < len(left); place++ {
+		// Items that were added to the session later follow all inputs.
+		if next < len(left) && (left[next].Index <= place || n == items) {
+			other(&left[next])
+			next++
 			continue
 		}
-		base := path.Base(filepath.ToSlash(it.Source))
-		kept, err := store.Keep(ctx, archive.Want{
-			URL: fresh[track.AudioID], Key: track.AudioID, Duration: track.DurationSeconds,
-			Name: fmt.Sprintf("%03d-%s-%d", it.Index, archive.SafeName(strings.TrimSuffix(base, path.Ext(base))), n+1),
-		})
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(out, filepath.Base(kept.File))
-		if err := os.Rename(kept.File, to); err != nil {
-			return err
-		}
-		track.File = to
+		item(n)
+		n++
 	}
-	return nil
 }
 
-// freshURLs asks the provider for the URLs of an item's tracks, by audioId.
-func (s *system) freshURLs(ctx context.Context, work *session.Work) (map[string]string, error) {
-	acc, err := s.accounts.Get(work.Session.Provider, work.Session.Account)
-	if err != nil {
-		return nil, err
-	}
-	op := provider.Operation{Step: string(session.StepExtend), Session: work.Session.Remote, Checkpoint: work.Item.Checkpoint}
-	for _, accepted := range work.Item.Operations {
-		if accepted.Step == session.StepExtend {
-			op.ID = accepted.ID
+var resultColumns = []string{
+	"index", "source", "sha256", "status", "clip_id", "audio_id", "title", "seconds", "file", "credits", "error_code", "error",
+	"item_id", "cover", "sidecar", "source_file",
+}
+
+// resultsCSV lists results, one row each, and what was written beside them. What was
+// left out has no index: that is an item's place in the session.
+func (a *app) resultsCSV(view *resultsView) error {
+	rows := [][]string{resultColumns}
+	beside := besideOf(view.Written)
+	inOrder(len(view.Items), view.Reused, func(n int) {
+		rows = append(rows, itemRows(&view.Items[n], beside)...)
+	}, func(r *reused) {
+		rows = append(rows, reusedRows(r, beside)...)
+	})
+	for _, row := range rows {
+		for n := range row {
+			row[n] = unformula(row[n])
 		}
 	}
-	if op.ID == "" {
-		return nil, fault.Uncharged(fault.NotFound, "segue.results", errors.New("no operation of it is known"))
+	return csv.NewWriter(a.stdout).WriteAll(rows)
+}
+
+// unformula keeps a spreadsheet from computing what somebody called a file.
+func unformula(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
 	}
-	state, err := acc.Driver.Poll(ctx, &op)
-	if err != nil {
-		return nil, err
+	return text
+}
+
+func itemRows(it *enqueue.ItemStatus, beside map[besideKey]string) [][]string {
+	row := func(track enqueue.Track, seconds, credits string) []string {
+		code, reason := "", ""
+		if it.Error != nil {
+			code, reason = it.Error.Code, it.Error.Reason
+		}
+		return append([]string{
+			strconv.Itoa(it.Index), it.Source, it.SHA256, it.Status, it.ClipID, track.AudioID, track.Title, seconds, track.File, credits, code, reason,
+		}, besideColumns(beside, it.ItemID, track.AudioID)...)
 	}
-	urls := map[string]string{}
-	for _, t := range state.Tracks {
-		urls[t.AudioID] = t.AudioURL
+	credits := strconv.FormatFloat(it.Credits, 'g', -1, 64)
+	if len(it.Tracks) == 0 {
+		return [][]string{row(enqueue.Track{}, "", credits)}
 	}
-	return urls, nil
+	rows := make([][]string, 0, len(it.Tracks))
+	for _, track := range it.Tracks {
+		rows = append(rows, row(track, strconv.FormatFloat(track.DurationSeconds, 'f', -1, 64), credits))
+		credits = "0" // an item's credits are counted once
+	}
+	return rows
+}
+
+// reusedRows are those of an input that was left out: its results cost nothing again.
+func reusedRows(r *reused, beside map[besideKey]string) [][]string {
+	row := func(id, file string) []string {
+		reason := ""
+		if r.Outcome == bulk.Twice {
+			reason = "the same as " + r.SameAs
+		}
+		return append([]string{"", r.Source, r.SHA256, string(r.Outcome), "", id, "", "", file, "0", "", reason}, besideColumns(beside, r.ItemID, id)...)
+	}
+	rows := make([][]string, 0, max(len(r.AudioIDs), 1))
+	for n, id := range r.AudioIDs {
+		file := ""
+		if n < len(r.Files) {
+			file = r.Files[n]
+		}
+		rows = append(rows, row(id, file))
+	}
+	if len(rows) == 0 {
+		rows = append(rows, row("", ""))
+	}
+	return rows
+}
+
+// besideKey finds what was written beside a track, or beside an item where audioID is
+// empty.
+type besideKey struct {
+	item, audioID string
+	kind          writtenKind
+}
+
+func besideOf(written []writtenFile) map[besideKey]string {
+	beside := map[besideKey]string{}
+	for _, w := range written {
+		beside[besideKey{w.ItemID, w.AudioID, w.Kind}] = w.File
+	}
+	return beside
+}
+
+func besideColumns(beside map[besideKey]string, item, audioID string) []string {
+	return []string{item, beside[besideKey{item, audioID, writtenCover}], beside[besideKey{item, "", writtenSidecar}], beside[besideKey{item, "", writtenSource}]}
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -183,71 +181,4 @@ func (a *app) items(ctx context.Context, sys *system, id, only string) error {
 	a.printItems(status)
 	a.printHeld(status, maxRows)
 	return nil
-}
-
-func (a *app) resultsCommand() *cobra.Command {
-	var out, format string
-	cmd := &cobra.Command{
-		Use:   "results SESSION",
-		Short: "List a session's archived files and audioIds, or copy the files",
-		Long: `Lists what a session has brought, or with --out copies it out of the archive, be that a
-directory or a bucket. What the provider has finished and nobody has archived yet is
-downloaded from it instead, which costs nothing; the archive stays as it is.`,
-		Args: one(aSession),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if format != "csv" && format != "json" && format != "" {
-				return usage("--format is %q; it is csv or json", format)
-			}
-			return a.with(cmd, args, func(ctx context.Context, sys *system) error {
-				return a.sessionResults(ctx, sys, args[0], out, format)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&out, "out", "", "copy the files into this directory")
-	cmd.Flags().StringVar(&format, "format", "", "csv or json report instead of a table")
-	return cmd
-}
-
-func (a *app) sessionResults(ctx context.Context, sys *system, id, out, format string) error {
-	status, err := sys.client.Status(ctx, id)
-	if err != nil {
-		return unknownSession(err, id)
-	}
-	if out != "" {
-		if err := sys.copyResults(ctx, status, out); err != nil {
-			return err
-		}
-	}
-	switch {
-	case a.json || format == "json":
-		return a.printJSON(status)
-	case format == "csv":
-		return a.resultsCSV(status)
-	}
-	a.printStatus(status)
-	return nil
-}
-
-func (a *app) resultsCSV(status *enqueue.Status) error {
-	w := csv.NewWriter(a.stdout)
-	rows := [][]string{{"index", "source", "sha256", "status", "clip_id", "audio_id", "title", "seconds", "file", "credits", "error_code", "error"}}
-	for _, it := range status.Items {
-		base := []string{strconv.Itoa(it.Index), it.Source, it.SHA256, it.Status, it.ClipID}
-		tail := []string{strconv.FormatFloat(it.Credits, 'g', -1, 64), "", ""}
-		if it.Error != nil {
-			tail[1], tail[2] = it.Error.Code, it.Error.Reason
-		}
-		if len(it.Tracks) == 0 {
-			rows = append(rows, append(append(base, "", "", "", ""), tail...))
-		}
-		for n, track := range it.Tracks {
-			if n > 0 {
-				tail = []string{"0", tail[1], tail[2]} // an item's credits are counted once
-			}
-			columns := append([]string(nil), base...)
-			columns = append(columns, track.AudioID, track.Title, strconv.FormatFloat(track.DurationSeconds, 'f', -1, 64), track.File)
-			rows = append(rows, append(columns, tail...))
-		}
-	}
-	return w.WriteAll(rows)
 }
