@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Denial says that a provider did not accept an account's credential.
@@ -28,7 +30,7 @@ func (g *Gate) Deny(ctx context.Context, d Denial) error {
 	if err := check(op, d.ID); err != nil {
 		return err
 	}
-	return down(op, denyScript.Run(ctx, g.rdb, []string{keyDenied}, d.String(), d.For.Milliseconds(), flag(d.Key), d.Why).Err())
+	return reply.Down(op, denyScript.Run(ctx, g.rdb, []string{keyDenied}, d.String(), d.For.Milliseconds(), flag(d.Key), d.Why).Err())
 }
 
 // Allow ends a denial: the credential was accepted. was says that there was one.
@@ -38,25 +40,24 @@ func (g *Gate) Allow(ctx context.Context, id ID) (was bool, err error) {
 		return false, err
 	}
 	n, err := g.rdb.HDel(ctx, keyDenied, id.String()).Result()
-	return n > 0, down(op, err)
+	return n > 0, reply.Down(op, err)
 }
 
 // Denied gives the denials that are still believed, by account; For is how much longer.
 func (g *Gate) Denied(ctx context.Context) ([]Denial, error) {
 	const op = "account.Denied"
-	a, err := ask(ctx, g.rdb, op, deniedScript, []string{keyDenied})
+	a, err := reply.Run(ctx, g.rdb, op, deniedScript, []string{keyDenied})
 	if err != nil {
 		return nil, err
 	}
 	var list []Denial
-	for len(a.rest) > 0 {
-		one := a.list()
-		provider, name, _ := strings.Cut(one.text(), "/")
-		list = append(list, Denial{ID: ID{Provider: provider, Name: name}, For: one.span(), Key: one.truth(), Why: one.text()})
-		if one.err != nil {
-			return nil, one.err
-		}
+	a.All(func(one *reply.List) {
+		provider, name, _ := strings.Cut(one.Text(), "/")
+		list = append(list, Denial{ID: ID{Provider: provider, Name: name}, For: one.Span(), Key: one.Truth(), Why: one.Text()})
+	})
+	if err := a.End(); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(list, func(a, b Denial) int { return strings.Compare(a.String(), b.String()) })
-	return list, a.end()
+	return list, nil
 }

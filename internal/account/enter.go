@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Request asks for slots and turns.
@@ -98,29 +100,30 @@ func (g *Gate) Enter(ctx context.Context, id ID, endpoint string, l Limits, r Re
 	if err != nil {
 		return Entered{}, err
 	}
-	return a.entered()
+	return enteredIn(a)
 }
 
-func (a *answer) entered() (Entered, error) {
+func enteredIn(a *reply.List) (Entered, error) {
 	var e Entered
-	turns := a.list()
-	for len(turns.rest) > 0 {
-		e.Turns = append(e.Turns, max(0, turns.span()-Lead))
-	}
-	switch why := a.text(); why {
+	a.In(func(turns *reply.List) {
+		for turns.Left() > 0 {
+			e.Turns = append(e.Turns, max(0, turns.Span()-Lead))
+		}
+	})
+	switch why := a.Text(); why {
 	case "":
 	case "closed":
-		e.Closed = a.closed()
+		e.Closed = closedIn(a)
 	case "full":
 		e.Full = true
 	case "busy":
-		e.Busy = a.span()
+		e.Busy = a.Span()
 	case "waiting":
 		e.Waiting = true
 	default:
-		a.fail(fmt.Sprintf("%q is no reason", why))
+		a.Fail(fmt.Sprintf("%q is no reason", why))
 	}
-	return e, errors.Join(turns.end(), a.end())
+	return e, a.End()
 }
 
 // Go is called immediately before a request is sent, and stamps its true time: of the
@@ -138,19 +141,19 @@ func (g *Gate) Go(ctx context.Context, id ID, endpoint string, l Limits, entry s
 		return Gone{}, err
 	}
 	var gone Gone
-	switch what := a.text(); what {
+	switch what := a.Text(); what {
 	case "go":
-		gone.Canary = a.truth()
+		gone.Canary = a.Truth()
 	case "wait":
-		gone.Canary, gone.Wait = a.truth(), a.span()
+		gone.Canary, gone.Wait = a.Truth(), a.Span()
 	case "closed":
-		gone.Closed = a.closed()
+		gone.Closed = closedIn(a)
 	case "missing":
 		gone.Missing = true
 	default:
-		a.fail(fmt.Sprintf("%q is no answer", what))
+		a.Fail(fmt.Sprintf("%q is no answer", what))
 	}
-	return gone, a.end()
+	return gone, a.End()
 }
 
 // Leave gives an entry's slot back, and its turn if it has not gone.
@@ -166,8 +169,8 @@ func (g *Gate) left(ctx context.Context, op string, script *redis.Script, id ID,
 	if err != nil {
 		return Left{}, err
 	}
-	left := Left{Held: a.truth(), Demand: a.demand()}
-	return left, a.end()
+	left := Left{Held: a.Truth(), Demand: demandIn(a)}
+	return left, a.End()
 }
 
 // window is how far apart a request and the N-th after it must be, in ms; a part of

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Pause closes an endpoint.
@@ -59,7 +60,7 @@ func (g *Gate) Reopen(ctx context.Context, id ID, endpoint string) (was bool, er
 		return false, err
 	}
 	n, err := g.rdb.HDel(ctx, keyPauses(id), endpoint).Result()
-	return n > 0, down(op, err)
+	return n > 0, reply.Down(op, err)
 }
 
 // Expire ends the time of a closing of the given code: its test may begin. It answers
@@ -82,14 +83,13 @@ func (g *Gate) Pauses(ctx context.Context, id ID) ([]PauseState, error) {
 	if err != nil {
 		return nil, err
 	}
-	pauses := make([]PauseState, 0, len(a.rest))
-	for len(a.rest) > 0 {
-		one := a.list()
-		pauses = append(pauses, PauseState{Endpoint: one.text(), Since: one.moment(), Closed: *one.closed()})
-		if one.err != nil {
-			return nil, one.err
-		}
+	pauses := make([]PauseState, 0, a.Left())
+	a.All(func(one *reply.List) {
+		pauses = append(pauses, PauseState{Endpoint: one.Text(), Since: one.Moment(), Closed: *closedIn(one)})
+	})
+	if err := a.End(); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(pauses, func(a, b PauseState) int { return strings.Compare(a.Endpoint, b.Endpoint) })
-	return pauses, a.end()
+	return pauses, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // announced is how long an announcement holds.
@@ -68,37 +69,35 @@ func (g *Gate) Announce(ctx context.Context, accounts []Known) error {
 		}
 		args = append(args, k.String(), known)
 	}
-	return down(op, announceScript.Run(ctx, g.rdb, []string{keyKnown, keySeen}, args...).Err())
+	return reply.Down(op, announceScript.Run(ctx, g.rdb, []string{keyKnown, keySeen}, args...).Err())
 }
 
 // Known gives the accounts of a provider that were announced within the last hour, by
 // name; "" is every provider's.
 func (g *Gate) Known(ctx context.Context, provider string) ([]Known, error) {
 	const op = "account.Known"
-	a, err := ask(ctx, g.rdb, op, knownScript, []string{keyKnown, keySeen, keyDraining, keyDenied}, int(announced.Seconds()))
+	a, err := reply.Run(ctx, g.rdb, op, knownScript, []string{keyKnown, keySeen, keyDraining, keyDenied}, int(announced.Seconds()))
 	if err != nil {
 		return nil, err
 	}
 	var list []Known
-	for len(a.rest) > 0 {
-		one := a.list()
-		k, err := one.known()
-		if err != nil {
-			return nil, err
-		}
-		if provider == "" || k.Provider == provider {
+	a.All(func(one *reply.List) {
+		if k := knownIn(one); provider == "" || k.Provider == provider {
 			list = append(list, k)
 		}
+	})
+	if err := a.End(); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(list, func(a, b Known) int { return strings.Compare(a.String(), b.String()) })
-	return list, a.end()
+	return list, nil
 }
 
-func (a *answer) known() (Known, error) {
+func knownIn(a *reply.List) Known {
 	var n note
-	provider, name, _ := strings.Cut(a.text(), "/")
-	if err := json.Unmarshal([]byte(a.text()), &n); err != nil {
-		return Known{}, fault.New(fault.Malformed, a.op, err)
+	provider, name, _ := strings.Cut(a.Text(), "/")
+	if err := json.Unmarshal([]byte(a.Text()), &n); err != nil {
+		a.Fail(err.Error())
 	}
 	return Known{
 		ID: ID{Provider: provider, Name: name},
@@ -107,8 +106,8 @@ func (a *answer) known() (Known, error) {
 			InFlight: n.InFlight, Stock: n.Stock,
 		},
 		Budget: n.Budget, DailyBudget: n.DailyBudget, Endpoint: n.Endpoint,
-		Seen: time.Unix(a.whole(), 0), Draining: a.truth(), Denied: a.truth(),
-	}, a.end()
+		Seen: time.Unix(a.Whole(), 0), Draining: a.Truth(), Denied: a.Truth(),
+	}
 }
 
 // Drain says whether no new sessions are bound to an account; those it has go on.
@@ -118,9 +117,9 @@ func (g *Gate) Drain(ctx context.Context, id ID, on bool) error {
 		return err
 	}
 	if on {
-		return down(op, g.rdb.SAdd(ctx, keyDraining, id.String()).Err())
+		return reply.Down(op, g.rdb.SAdd(ctx, keyDraining, id.String()).Err())
 	}
-	return down(op, g.rdb.SRem(ctx, keyDraining, id.String()).Err())
+	return reply.Down(op, g.rdb.SRem(ctx, keyDraining, id.String()).Err())
 }
 
 // Forget removes an account from the registry and deletes its pauses. The caller has
@@ -139,9 +138,9 @@ func (g *Gate) Forget(ctx context.Context, id ID) error {
 		return nil
 	})
 	if err != nil {
-		return down(op, err)
+		return reply.Down(op, err)
 	}
-	return down(op, g.rdb.Del(ctx, keyPauses(id)).Err())
+	return reply.Down(op, g.rdb.Del(ctx, keyPauses(id)).Err())
 }
 
 // Choose picks an account of the provider for a new session: among those that are
@@ -185,12 +184,12 @@ func (g *Gate) class(ctx context.Context, op string, k Known, credits func(ID) (
 	if err != nil {
 		return 0, err
 	}
-	class := int(a.whole())
+	class := int(a.Whole())
 	if k.Denied {
 		class += 20
 	}
 	if credits == nil {
-		return class, a.end()
+		return class, a.End()
 	}
 	rich, err := credits(k.ID)
 	if err != nil {
@@ -199,5 +198,5 @@ func (g *Gate) class(ctx context.Context, op string, k Known, credits func(ID) (
 	if !rich {
 		class += 10
 	}
-	return class, a.end()
+	return class, a.End()
 }

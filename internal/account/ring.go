@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Picking says how much may be taken out of a ring.
@@ -73,8 +75,8 @@ func (g *Gate) Join(ctx context.Context, id ID, kind, session string, weight int
 	if err != nil {
 		return Demand{}, err
 	}
-	demand := a.demand()
-	return demand, a.end()
+	demand := demandIn(a)
+	return demand, a.End()
 }
 
 // Pick takes the session that is furthest behind out of the ring, when something of
@@ -99,31 +101,31 @@ func (g *Gate) Pick(ctx context.Context, id ID, kind string, l Limits, p Picking
 	if err != nil {
 		return Picked{}, false, err
 	}
-	return a.picked()
+	return pickedIn(a)
 }
 
-func (a *answer) picked() (Picked, bool, error) {
+func pickedIn(a *reply.List) (Picked, bool, error) {
 	var p Picked
-	what := a.text()
+	what := a.Text()
 	switch what {
 	case "ok":
-		p.Session, p.Allowed, p.Weight, p.Parked = a.text(), int(a.whole()), int(a.whole()), a.truth()
+		p.Session, p.Allowed, p.Weight, p.Parked = a.Text(), int(a.Whole()), int(a.Whole()), a.Truth()
 	case "empty":
 		p.Empty = true
 	case "away":
-		p.None.Away = a.span()
+		p.None.Away = a.Span()
 	case "closed":
-		p.None.Closed = a.closed()
+		p.None.Closed = closedIn(a)
 	case "full":
 		p.None.Full = true
 	case "busy":
-		p.None.Busy = a.span()
+		p.None.Busy = a.Span()
 	case "stocked":
 		p.None.Stocked = true
 	default:
-		a.fail(fmt.Sprintf("%q is no answer", what))
+		a.Fail(fmt.Sprintf("%q is no answer", what))
 	}
-	return p, what == "ok", a.end()
+	return p, what == "ok", a.End()
 }
 
 // Return puts a picked session back after some items of it were served. more says
@@ -162,5 +164,5 @@ func (g *Gate) Unpark(ctx context.Context, id ID, session string) error {
 	if err := errors.Join(check(op, id), checkEntries(op, session)); err != nil {
 		return err
 	}
-	return down(op, g.rdb.ZRem(ctx, keyParked(id), session).Err())
+	return reply.Down(op, g.rdb.ZRem(ctx, keyParked(id), session).Err())
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // State is how an account stands, at one moment of Redis's clock.
@@ -49,26 +51,25 @@ func (g *Gate) State(ctx context.Context, id ID, l Limits) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	s := State{Now: a.moment(), Slots: int(a.whole()), Stock: int(a.whole()), Demand: a.demand()}
-	a.each(func(one *answer) { s.Endpoints = append(s.Endpoints, one.endpoint()) })
+	s := State{Now: a.Moment(), Slots: int(a.Whole()), Stock: int(a.Whole()), Demand: demandIn(a)}
+	a.Each(func(one *reply.List) { s.Endpoints = append(s.Endpoints, endpointIn(one)) })
 	s.Rings = map[string]int{}
-	a.each(func(one *answer) { s.Rings[one.text()] = int(one.whole()) })
-	s.Parked = int(a.whole())
-	if err := a.end(); err != nil {
+	a.Each(func(one *reply.List) { s.Rings[one.Text()] = int(one.Whole()) })
+	s.Parked = int(a.Whole())
+	if err := a.End(); err != nil {
 		return State{}, err
 	}
 	slices.SortFunc(s.Endpoints, func(a, b EndpointState) int { return strings.Compare(a.Name, b.Name) })
 	s.Draining, err = g.rdb.SIsMember(ctx, keyDraining, id.String()).Result()
-	return s, down(op, err)
+	return s, reply.Down(op, err)
 }
 
-func (a *answer) endpoint() EndpointState {
-	e := EndpointState{Name: a.text(), Sent: a.whole(), Requests: int(a.whole()), Planned: int(a.whole())}
-	if pause := a.list(); len(pause.rest) > 0 {
-		e.Pause = &PauseState{Endpoint: e.Name, Since: pause.moment(), Closed: *pause.closed()}
-		if pause.err != nil && a.err == nil {
-			a.err = pause.err
+func endpointIn(a *reply.List) EndpointState {
+	e := EndpointState{Name: a.Text(), Sent: a.Whole(), Requests: int(a.Whole()), Planned: int(a.Whole())}
+	a.In(func(pause *reply.List) {
+		if pause.Left() > 0 {
+			e.Pause = &PauseState{Endpoint: e.Name, Since: pause.Moment(), Closed: *closedIn(pause)}
 		}
-	}
+	})
 	return e
 }

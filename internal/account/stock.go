@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Stocked takes places in the stock for a prefix of the items and says how many have
@@ -22,7 +23,7 @@ func (g *Gate) Stocked(ctx context.Context, id ID, items []string, l Limits) (in
 	if err != nil {
 		return 0, err
 	}
-	return int(a.whole()), a.end()
+	return int(a.Whole()), a.End()
 }
 
 // Unstock gives an item's place in the stock back.
@@ -38,7 +39,7 @@ func (g *Gate) Begin(ctx context.Context, id ID) (int64, error) {
 		return 0, err
 	}
 	n, err := g.rdb.HIncrBy(ctx, keyAccount(id), "begun", 1).Result()
-	return n, down(op, err)
+	return n, reply.Down(op, err)
 }
 
 // Lease is a slot, or a place in the stock, whose holder has not been heard of.
@@ -64,15 +65,15 @@ func (g *Gate) Stale(ctx context.Context, id ID, limit int) ([]Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	slots, places := a.list(), a.list()
-	leases := make([]Lease, 0, len(slots.rest)+len(places.rest))
-	for len(slots.rest) > 0 {
-		leases = append(leases, Lease{Entry: slots.text()})
+	var leases []Lease
+	for _, stock := range []bool{false, true} {
+		a.In(func(names *reply.List) {
+			for names.Left() > 0 {
+				leases = append(leases, Lease{Entry: names.Text(), Stock: stock})
+			}
+		})
 	}
-	for len(places.rest) > 0 {
-		leases = append(leases, Lease{Entry: places.text(), Stock: true})
-	}
-	return leases, errors.Join(a.end(), slots.end(), places.end())
+	return leases, a.End()
 }
 
 // Renew keeps leases for another 60 s; what is held no more stays gone.

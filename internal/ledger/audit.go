@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Act is something that an operator decided.
@@ -60,7 +61,7 @@ func (b *Book) Acts(ctx context.Context, session string, limit int) ([]Act, erro
 	for end := "+"; ; {
 		stored, err := b.rdb.XRevRangeN(ctx, keyAudit, end, "-", actBatch).Result()
 		if err != nil {
-			return nil, down(op, err)
+			return nil, reply.Down(op, err)
 		}
 		for _, message := range stored {
 			if len(acts) >= limit {
@@ -83,7 +84,10 @@ func (b *Book) Acts(ctx context.Context, session string, limit int) ([]Act, erro
 }
 
 func decodeAct(message redis.XMessage) (Act, error) {
-	field := func(name string) string { return text(message.Values[name]) }
+	field := func(name string) string {
+		text, _ := message.Values[name].(string) // a field that is missing is empty, and no number
+		return text
+	}
 	act := Act{ID: field("id"), Who: field("who"), Verb: field("verb"), Session: field("session"), Detail: field("detail")}
 	amount, err := strconv.ParseInt(field("credits"), 10, 64)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // look is when a sweep should look at what was reserved and not heard of since.
@@ -50,19 +51,15 @@ func (b *Book) Reserve(ctx context.Context, r Reservation) (Reserved, error) {
 	if err := b.list(ctx, op, r.Account); err != nil {
 		return Reserved{}, err
 	}
-	list, err := reserveScript.Run(ctx, b.rdb, keysWith(r.Account, r.Entry.Session), args...).Slice()
+	answer, err := reply.Run(ctx, b.rdb, op, reserveScript, keysWith(r.Account, r.Entry.Session), args...)
 	if err != nil {
-		return Reserved{}, down(op, err)
+		return Reserved{}, err
 	}
-	word := text(list[0])
-	answer, err := whole(list[1:])
-	if err != nil {
-		return Reserved{}, fault.New(fault.Malformed, op, err)
+	if word := answer.Text(); word != "ok" {
+		return Reserved{}, r.refusal(op, word, answer)
 	}
-	if word == "ok" {
-		return Reserved{Quiet: answer[0] == 1, Moves: answer[1], Mark: answer[2]}, nil
-	}
-	return Reserved{}, r.refusal(op, word, answer)
+	reserved := Reserved{Quiet: answer.Truth(), Moves: answer.Whole(), Mark: answer.Whole()}
+	return reserved, answer.End()
 }
 
 // Affords answers as Reserve would for an entry that nothing is known of, and
@@ -73,30 +70,29 @@ func (b *Book) Affords(ctx context.Context, r Reservation) error {
 	if err != nil {
 		return err
 	}
-	list, err := affordsScript.Run(ctx, b.rdb, keysOf(r.Account), args...).Slice()
+	answer, err := reply.Run(ctx, b.rdb, op, affordsScript, keysOf(r.Account), args...)
 	if err != nil {
-		return down(op, err)
+		return err
 	}
-	word := text(list[0])
-	answer, err := whole(list[1:])
-	switch {
-	case err != nil:
-		return fault.New(fault.Malformed, op, err)
-	case word == "ok":
-		return nil
+	if word := answer.Text(); word != "ok" {
+		return r.refusal(op, word, answer)
 	}
-	return r.refusal(op, word, answer)
+	return nil
 }
 
 // refusal is why a reservation was refused, as a script said it.
-func (r *Reservation) refusal(op, word string, answer []int64) error {
+func (r *Reservation) refusal(op, word string, answer *reply.List) error {
+	numbers := answer.Wholes()
+	if err := answer.End(); err != nil {
+		return err
+	}
 	switch word {
 	case "paid":
 		return fault.Uncharged(fault.Conflict, op, fmt.Errorf("%s was charged already", r.Entry))
 	case "dry":
-		return tooDry(op, answer)
+		return tooDry(op, numbers)
 	case "budget":
-		return overBudget(op, r, answer)
+		return overBudget(op, r, numbers)
 	}
 	return fault.New(fault.Malformed, op, fmt.Errorf("script answered %q", word))
 }
@@ -227,21 +223,17 @@ func (b *Book) Stale(ctx context.Context, a Account, limit int) ([]Open, error) 
 	if err := checkAccount(op, a); err != nil {
 		return nil, err
 	}
-	list, err := staleScript.Run(ctx, b.rdb, keysOf(a), limit, look.Milliseconds()).Slice()
+	answer, err := reply.Run(ctx, b.rdb, op, staleScript, keysOf(a), limit, look.Milliseconds())
 	if err != nil {
-		return nil, down(op, err)
+		return nil, err
 	}
-	stale := make([]Open, 0, len(list)/3)
-	for n := 0; n+2 < len(list); n += 3 {
-		entry, err := ParseEntry(text(list[n]))
+	stale := make([]Open, 0, answer.Left()/3)
+	for answer.Left() > 0 {
+		entry, err := ParseEntry(answer.Text())
 		if err != nil {
 			return nil, fault.New(fault.Malformed, op, err)
 		}
-		numbers, err := whole(list[n+1 : n+3])
-		if err != nil {
-			return nil, fault.New(fault.Malformed, op, err)
-		}
-		stale = append(stale, Open{Entry: entry, Mark: numbers[0], Credits: credits(numbers[1])})
+		stale = append(stale, Open{Entry: entry, Mark: answer.Whole(), Credits: credits(answer.Whole())})
 	}
-	return stale, nil
+	return stale, answer.End()
 }

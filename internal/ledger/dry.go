@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // RunDry records that a provider refused a request for want of credits: nothing that
@@ -60,7 +61,7 @@ func (b *Book) DryAccounts(ctx context.Context) ([]Account, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, down(op, err)
+		return nil, reply.Down(op, err)
 	}
 	var dry []Account
 	for n, a := range accounts {
@@ -85,7 +86,7 @@ func (b *Book) Turn(ctx context.Context, a Account, name string, every time.Dura
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
-	return err == nil, down(op, err)
+	return err == nil, reply.Down(op, err)
 }
 
 // Cloud records that credits may come back to an account unannounced, for a while:
@@ -96,7 +97,7 @@ func (b *Book) Cloud(ctx context.Context, a Account, d time.Duration) error {
 	if err := checkAccount(op, a); err != nil {
 		return err
 	}
-	return down(op, b.rdb.Set(ctx, keyClouded(a), 1, d).Err())
+	return reply.Down(op, b.rdb.Set(ctx, keyClouded(a), 1, d).Err())
 }
 
 // Clouded says whether credits may come back unannounced.
@@ -106,5 +107,5 @@ func (b *Book) Clouded(ctx context.Context, a Account) (bool, error) {
 		return false, err
 	}
 	n, err := b.rdb.Exists(ctx, keyClouded(a)).Result()
-	return n > 0, down(op, err)
+	return n > 0, reply.Down(op, err)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Book is the ledger. It is safe for concurrent use, by any number of processes.
@@ -168,7 +169,7 @@ func (b *Book) list(ctx context.Context, op string, a Account) error {
 		return nil
 	}
 	if err := b.rdb.SAdd(ctx, keyAccounts, a.String()).Err(); err != nil {
-		return down(op, err)
+		return reply.Down(op, err)
 	}
 	b.known.Store(a, true)
 	return nil
@@ -178,7 +179,7 @@ func (b *Book) list(ctx context.Context, op string, a Account) error {
 func (b *Book) Accounts(ctx context.Context) ([]Account, error) {
 	names, err := b.rdb.SMembers(ctx, keyAccounts).Result()
 	if err != nil {
-		return nil, down("ledger.Accounts", err)
+		return nil, reply.Down("ledger.Accounts", err)
 	}
 	accounts := make([]Account, 0, len(names))
 	for _, name := range names {

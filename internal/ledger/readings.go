@@ -3,12 +3,12 @@ package ledger
 import (
 	"context"
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Reading is a provider's balance beside what the books said of the account.
@@ -42,19 +42,19 @@ func (b *Book) Reading(ctx context.Context, a Account, balance float64, before *
 	if err := b.list(ctx, op, a); err != nil {
 		return nil, err
 	}
-	list, err := readingScript.Run(ctx, b.rdb, keysOf(a), stated, floor, keptReadings).Slice()
+	answer, err := reply.Run(ctx, b.rdb, op, readingScript, keysOf(a), stated, floor, keptReadings)
 	if err != nil {
-		return nil, down(op, err)
+		return nil, err
 	}
-	taken, err := ofID(text(list[0]))
-	if err != nil {
-		return nil, fault.New(fault.Malformed, op, err)
-	}
-	v, err := whole(list[1:])
+	taken, err := ofID(answer.Text())
 	if err != nil {
 		return nil, fault.New(fault.Malformed, op, err)
 	}
-	return &Reading{At: taken, Balance: credits(stated), Spent: credits(v[0]), Reserved: credits(v[1]), Floor: credits(v[2])}, nil
+	reading := &Reading{
+		At: taken, Balance: credits(stated),
+		Spent: credits(answer.Whole()), Reserved: credits(answer.Whole()), Floor: credits(answer.Whole()),
+	}
+	return reading, answer.End()
 }
 
 // Readings gives the latest n readings, oldest first. About 1,000 are kept.
@@ -65,7 +65,7 @@ func (b *Book) Readings(ctx context.Context, a Account, n int) ([]Reading, error
 	}
 	stored, err := b.rdb.XRevRangeN(ctx, keysOf(a)[3], "+", "-", int64(n)).Result()
 	if err != nil {
-		return nil, down(op, err)
+		return nil, reply.Down(op, err)
 	}
 	readings := make([]Reading, len(stored))
 	for n, message := range stored {
@@ -81,11 +81,10 @@ func (r *Reading) decode(message redis.XMessage) (err error) {
 		return err
 	}
 	for field, into := range map[string]*float64{"balance": &r.Balance, "spent": &r.Spent, "reserved": &r.Reserved, "floor": &r.Floor} {
-		amount, err := strconv.ParseInt(text(message.Values[field]), 10, 64)
-		if err != nil {
-			return err
+		amount := reply.Of("ledger.Readings", message.Values[field])
+		if *into = credits(amount.Whole()); amount.End() != nil {
+			return amount.End()
 		}
-		*into = credits(amount)
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/reply"
 )
 
 // Totals are what one scope adds up to, in credits.
@@ -43,24 +45,24 @@ func (b *Book) State(ctx context.Context, a Account) (*State, error) {
 	if err := checkAccount(op, a); err != nil {
 		return nil, err
 	}
-	v, err := run(ctx, b.rdb, op, stateScript, keysOf(a))
+	answer, err := reply.Run(ctx, b.rdb, op, stateScript, keysOf(a))
 	if err != nil {
 		return nil, err
 	}
 	state := &State{
-		Now: at(v[0]), Open: int(v[1]), Moves: v[2],
-		Totals:  totals(v[3:6]),
-		Today:   totals(v[6:9]),
-		Balance: credits(v[9]), BalanceAt: at(v[10]),
+		Now: answer.Moment(), Open: int(answer.Whole()), Moves: answer.Whole(),
+		Totals:  totalsIn(answer),
+		Today:   totalsIn(answer),
+		Balance: credits(answer.Whole()), BalanceAt: at(answer.Whole()),
 	}
-	if v[11] > v[0] {
-		state.DryUntil, state.DryNeed = at(v[11]), credits(v[12])
+	if until, need := answer.Moment(), credits(answer.Whole()); until.After(state.Now) {
+		state.DryUntil, state.DryNeed = until, need
 	}
-	return state, nil
+	return state, answer.End()
 }
 
-func totals(v []int64) Totals {
-	return Totals{Spent: credits(v[0]), Reserved: credits(v[1]), Refunded: credits(v[2])}
+func totalsIn(l *reply.List) Totals {
+	return Totals{Spent: credits(l.Whole()), Reserved: credits(l.Whole()), Refunded: credits(l.Whole())}
 }
 
 // Totals reads one scope: ScopeAccount, whose key is ignored, ScopeSession with a
@@ -84,13 +86,14 @@ func (b *Book) Totals(ctx context.Context, a Account, scope, key string) (Totals
 	}
 	list, err := b.rdb.HMGet(ctx, keyBook(a), "spent/"+field, "reserved/"+field, "refunded/"+field).Result()
 	if err != nil {
-		return Totals{}, down(op, err)
+		return Totals{}, reply.Down(op, err)
 	}
-	v, err := whole(list)
-	if err != nil {
-		return Totals{}, fault.New(fault.Malformed, op, err)
+	for n := range list {
+		list[n] = cmp.Or(list[n], any("0")) // what nothing was counted in has no field
 	}
-	return totals(v), nil
+	answer := reply.Of(op, list...)
+	totals := totalsIn(answer)
+	return totals, answer.End()
 }
 
 func fieldOf(scope, key string) (string, error) {
