@@ -37,9 +37,10 @@ type carrier struct {
 	// inputs is how many files the source has, twice how many of them have the content
 	// of another, later how many are left to a firing that its budgets allow more.
 	inputs, twice, later int
-	// before is how many were paid for before; glanced how many were looked at although the
-	// budgets do not pay for them.
-	before, glanced int
+	// spares are those that were paid for before; glanced is how many were looked at although
+	// the budgets do not pay for them.
+	spares  *spares
+	glanced int
 	// room is what the budgets leave for files that are not in the session yet.
 	room float64
 	left []source.Finding
@@ -92,6 +93,9 @@ func (c *carrier) prepare(ctx context.Context) error {
 	}
 	for _, limit := range c.Limits() {
 		c.asks.Limits, c.asks.Budget = limitedBy(c.asks.Limits, c.asks.Budget, limit)
+	}
+	if c.spares, err = c.sparesOf(ctx, c.ID()); err != nil {
+		return err
 	}
 	if err := c.resume(ctx); err != nil {
 		return err

@@ -50,6 +50,9 @@ func (c *carrier) refused(ctx context.Context, cause error) error {
 // end seals the session, if there is one, and reports what became of the firing.
 func (c *carrier) end(ctx context.Context, cause error) error {
 	reason := c.found(cause)
+	if err := c.spares.settle(ctx, c.system, c.session); err != nil {
+		return err
+	}
 	switch {
 	case c.session == "" && cause != nil, c.session == "" && c.hopeless():
 		c.log.ErrorContext(ctx, "firing failed", c.attrs(reason)...)
@@ -97,13 +100,14 @@ func (c *carrier) found(cause error) string {
 	if cause != nil {
 		parts = append(parts, fault.Reason(cause))
 	}
-	if c.before > 0 {
-		parts = append(parts, plural(c.before, "file")+" paid for before and not again")
+	before := c.spares.number()
+	if before > 0 {
+		parts = append(parts, plural(before, "file")+" paid for before and not again")
 	}
 	if c.later > 0 {
 		parts = append(parts, plural(c.later, "new file")+" left to a later firing: the budget allows no more")
 	}
-	if c.session == "" && cause == nil && c.inputs > 0 && len(c.left)+c.later+c.before == 0 {
+	if c.session == "" && cause == nil && c.inputs > 0 && len(c.left)+c.later+before == 0 {
 		parts = append(parts, "no file is new: "+plural(c.inputs, "file")+" carried before, or about to be")
 	}
 	if c.twice > 0 {

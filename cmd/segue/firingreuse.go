@@ -64,7 +64,7 @@ func (c *carrier) paid(ctx context.Context, good []candidate, take []bool) ([]bo
 			c.notePaid(ctx, &good[n].item, &entry)
 		}
 	}
-	return paid, nil
+	return paid, c.spares.keep(ctx, c.system)
 }
 
 // requestKey is what a result of an item is remembered under; empty where the contents of
@@ -113,8 +113,12 @@ func (c *carrier) payer(ctx context.Context) (string, error) {
 
 // notePaid counts a file that was paid for before, and logs where its results came from.
 func (c *carrier) notePaid(ctx context.Context, item *enqueue.Item, e *bulk.Entry) {
-	if c.before++; c.before <= maxFindings {
+	first := c.spares.add(reused{
+		Source: item.Name, SHA256: item.Known.SHA256, Outcome: bulk.Known, SessionID: e.Session, ItemID: e.Item,
+		AudioIDs: e.AudioIDs, Files: append([]string{}, e.Files...), Expires: e.Expires,
+	})
+	if first && c.spares.count <= maxFindings {
 		c.log.InfoContext(ctx, "file paid for before", slog.String("schedule", c.Schedule), slog.String("fire", c.Fire),
-			slog.String("file", withoutQuery(item.Name)), slog.String("item", e.Item))
+			slog.String("file", item.Name), slog.String("item", e.Item))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/segue-audio/segue/internal/audio/source"
 	"github.com/segue-audio/segue/internal/bucket"
 	"github.com/segue-audio/segue/internal/bucket/buckettest"
+	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/schedule"
@@ -231,6 +232,70 @@ func TestAFiringsOwnResultsAreNotBefore(t *testing.T) {
 	in.holds(f, 2)
 	if f.Reason != "" {
 		t.Errorf("reason %q, want none: all of it is the firing's own", f.Reason)
+	}
+}
+
+// TestASessionSaysWhatItsFiringLeftOut: one by one with its results, also when the firing
+// was cut off behind them; of a firing without a session nothing is kept.
+func TestASessionSaysWhatItsFiringLeftOut(t *testing.T) {
+	in := newInbox(t, continued)
+	asked := provider.Params{ContinueAt: 0.75, Title: "Evening"}
+	for n := range 4 {
+		in.tune(fmt.Sprintf("%d.wav", n), n)
+	}
+	in.pay("0.wav", made{"main", &asked, 0})
+	in.pay("2.wav", made{"main", &asked, 0})
+	p := in.fire()
+	in.cutOff(p, func(c *carrier) error { return c.carryAll(t.Context()) })
+	in.pay("3.wav", made{"main", &asked, 0}) // it is in the session by now
+	in.tune("4.wav", 4)
+	in.pay("4.wav", made{"main", &asked, 0})
+	f := in.run(p)
+	in.holds(f, 2)
+	if want := "3 files paid for before and not again"; f.Reason != want {
+		t.Errorf("reason %q, want %q", f.Reason, want)
+	}
+	left, err := in.leftOut(t.Context(), f.Session)
+	in.ok(err)
+	var got []string
+	for n, r := range left {
+		if r.Index != n || r.Outcome != bulk.Known || len(r.SHA256) != 64 || r.SessionID == "" || !slices.Equal(r.AudioIDs, []string{"song"}) {
+			t.Errorf("left out %+v, want it whole", r)
+		}
+		got = append(got, filepath.Base(r.Source)+" is "+strings.Join(r.Files, " "))
+	}
+	if want := []string{"0.wav is /kept/0.wav", "2.wav is /kept/2.wav", "4.wav is /kept/4.wav"}; !slices.Equal(got, want) {
+		t.Errorf("left out %q, want %q", got, want)
+	}
+	in.tune("5.wav", 5)
+	in.pay("5.wav", made{"main", &asked, 0})
+	in.idle(in.run(in.fire()), "1 file paid for before and not again")
+	if keys, err := in.rdb.Keys(t.Context(), "segue:left:*").Result(); err != nil || len(keys) != 1 {
+		t.Errorf("kept under %q, %v; want the list of the one session", keys, err)
+	}
+}
+
+// TestSparesThatAreTooMany are counted, and not listed.
+func TestSparesThatAreTooMany(t *testing.T) {
+	in := newInbox(t, nil)
+	sp, err := in.sparesOf(t.Context(), "x@1")
+	in.ok(err)
+	for n := range mostSpares + 2 {
+		if !sp.add(reused{Source: fmt.Sprint(n)}) {
+			t.Fatalf("file %d is known already", n)
+		}
+		if n == 10 {
+			in.ok(sp.keep(t.Context(), in.system))
+		}
+	}
+	in.ok(sp.keep(t.Context(), in.system))
+	in.ok(sp.settle(t.Context(), in.system, "ses_x"))
+	left, err := in.leftOut(t.Context(), "ses_x")
+	if got := sp.number(); err != nil || left != nil || got != 10_002 {
+		t.Errorf("%d in number and %d listed, %v; want 10002 and none", got, len(left), err)
+	}
+	if n, err := in.rdb.Exists(t.Context(), "segue:left:x@1").Result(); err != nil || n != 0 {
+		t.Errorf("%d lists are kept, %v; want none", n, err)
 	}
 }
 
