@@ -19,3 +19,11 @@ func RetryFetches(t testing.TB, longest time.Duration) {
 	longestPause = longest
 	t.Cleanup(func() { longestPause = before })
 }
+
+// LookAtClaims says how long a claim is taken to hold without a look at it, until the
+// test ends.
+func LookAtClaims(t testing.TB, after time.Duration) {
+	before := ownedFor
+	ownedFor = after
+	t.Cleanup(func() { ownedFor = before })
+}

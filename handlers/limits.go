@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/segue-audio/segue/internal/account"
@@ -113,21 +114,64 @@ func (h *Handlers) stamp(ctx context.Context, j *job) (canary bool, at time.Time
 
 // leaving makes a request look at its turn once more when it is about to be written: a
 // connection may have to be opened first, or the process may have stood still. What was
-// stamped only just now need not be asked for again.
+// stamped only just now need not be asked for again. One that costs nothing also looks
+// at its claim, which another worker may have by now: a paid one is fenced by its
+// deadline, and must not be sent again whoever has the item.
 func (h *Handlers) leaving(ctx context.Context, j *job, stamped time.Time) context.Context {
-	if !limited(j.account, j.Item.Step) {
+	// The limits of an upload in several parts are not known so exactly.
+	exact := limited(j.account, j.Item.Step) && (j.Item.Step == session.StepExtend || j.account.Info.Uploads.By == provider.ByURL)
+	own := &ownership{h: h, session: j.Item.Session, index: j.Item.Index, token: j.token, seen: j.began}
+	free := j.Item.State == session.Running
+	if !exact && !free {
 		return ctx
 	}
-	if j.Item.Step != session.StepExtend && j.account.Info.Uploads.By != provider.ByURL {
-		return ctx // an upload in several parts: its limits are not known so exactly
-	}
 	return provider.BeforeLeaving(ctx, func(ctx context.Context) error {
-		if stillFresh(stamped) {
+		if free {
+			if err := own.look(ctx); err != nil {
+				return err
+			}
+		}
+		if !exact || stillFresh(stamped) {
 			return nil
 		}
 		_, _, err := h.stamp(ctx, j)
 		return err
 	})
+}
+
+// ownedFor is how long a claim surely holds after it was seen: its worker had said that
+// it lives a beat before, at most, and is not taken to be dead before that is old.
+var ownedFor = session.DeadAfter - beatEvery - time.Second
+
+// ownership is a claim that is looked at now and then. Requests of one job may ask at
+// the same time.
+type ownership struct {
+	h       *Handlers
+	session string
+	index   int
+	token   string
+
+	mu   sync.Mutex
+	seen time.Time // when it was written, or looked at
+}
+
+// look refuses what the claim does not cover any more, or may not.
+func (o *ownership) look(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	asked := time.Now()
+	if asked.Sub(o.seen) < ownedFor && asked.Round(0).Sub(o.seen.Round(0)) < ownedFor {
+		return nil
+	}
+	work, err := o.h.Store.Load(ctx, o.session, o.index)
+	switch {
+	case err != nil:
+		return notItsTurn("whether another worker has the step by now is not known: " + fault.Reason(err))
+	case work.Item.Claim == nil || work.Item.Claim.Token != o.token:
+		return notItsTurn("another worker has the step by now")
+	}
+	o.seen = asked
+	return nil
 }
 
 // stillFresh says that a stamp of that time holds, by both of this machine's clocks.
@@ -149,6 +193,11 @@ func refusal(closed *account.Closed, full bool) error {
 	case full:
 		why = "the account has as many operations running as its provider allows"
 	}
+	return notItsTurn(why)
+}
+
+// notItsTurn is a request that was not let go.
+func notItsTurn(why string) error {
 	return &fault.Error{Code: fault.Exhausted, Op: "handlers.enter", Charge: fault.ChargeNone, Err: turnError(why)}
 }
 
