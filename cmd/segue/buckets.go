@@ -12,7 +12,6 @@ import (
 	"github.com/segue-audio/segue/internal/audio/remote"
 	"github.com/segue-audio/segue/internal/audio/source"
 	"github.com/segue-audio/segue/internal/bucket"
-	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/config"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/session"
@@ -107,18 +106,13 @@ func (s *system) recognised(ctx context.Context, address, etag string) (source.P
 		return source.Probed{}, err
 	}
 	if ok {
-		return source.Probed{
-			Format: known.Format, Size: known.Size, SHA256: known.SHA256, ETag: etag,
-			Duration: time.Duration(known.Seconds * float64(time.Second)).Round(time.Microsecond),
-		}, nil
+		return recalled(known, etag), nil
 	}
 	p, err := s.app.lookAt(ctx, s.config(), address, etag, true)
 	if err != nil || p.Problem != "" {
 		return p, err // only what is good is remembered: a problem is said each time
 	}
-	return p, s.index.Learn(ctx, address, p.ETag, bulk.Content{
-		SHA256: p.SHA256, Format: p.Format, Size: p.Size, Seconds: p.Duration.Seconds(),
-	})
+	return p, s.index.Learn(ctx, address, p.ETag, contentLearned(p))
 }
 
 // openObject streams an object in the state that it was submitted in.
@@ -178,7 +172,7 @@ func (s *system) recognise(ctx context.Context, inspected []source.Inspected) er
 	for range s.config().Worker.Concurrency.Upload {
 		group.Go(func() {
 			for in := range work {
-				found, err := s.recognised(ctx, in.URL, in.Probed.ETag)
+				found, err := s.content(ctx, in)
 				switch {
 				case fault.CodeOf(err) == fault.Conflict:
 					cancel(fault.Uncharged(fault.Invalid, "segue.recognise", fmt.Errorf("%s: %w", in.Source, errChanged)))
@@ -191,11 +185,23 @@ func (s *system) recognise(ctx context.Context, inspected []source.Inspected) er
 		})
 	}
 	for n := range inspected {
-		if in := &inspected[n]; in.Valid && in.Probed.SHA256 == "" && isObject(in.URL) && ctx.Err() == nil {
+		if in := &inspected[n]; in.Valid && in.Probed.SHA256 == "" && in.URL != "" && !in.Skimmed && ctx.Err() == nil {
 			work <- in
 		}
 	}
 	close(work)
 	group.Wait()
 	return context.Cause(ctx)
+}
+
+// content is what a remote input holds, which must be what was seen of it before.
+func (s *system) content(ctx context.Context, in *source.Inspected) (source.Probed, error) {
+	if isObject(in.URL) {
+		return s.recognised(ctx, in.URL, in.Probed.ETag)
+	}
+	found, err := s.recognisedAddress(ctx, in.URL)
+	if err == nil {
+		err = same(in, found)
+	}
+	return found, err
 }

@@ -33,7 +33,10 @@ type submission struct {
 	credits                 float64
 	extend                  bool
 	again                   bool
-	params                  enqueue.Extend
+	// skim says that remote inputs are not read to their end.
+	skim bool
+	// params are those of every input that has none of its own.
+	params enqueue.Extend
 	// The weights are flags that may be absent, which 0 is not.
 	style, weirdness, audio float64
 	// plan is the hash of the plan that must hold; encoding is what manifests are in.
@@ -57,6 +60,7 @@ func (s *submission) bind(f *pflag.FlagSet) {
 	f.Float64Var(&s.credits, "budget", 0, "the most credits that this session may spend (default: no limit of its own)")
 	f.BoolVar(&s.again, "again", false, "submit anew, and pay anew, what was submitted or paid for before")
 	f.StringVar(&s.encoding, "encoding", "", "what manifests are written in that do not say so: utf-8 (default), latin-1 or windows-1252")
+	f.BoolVar(&s.skim, "no-download", false, "do not read remote files to their end: what was paid for before is not recognised in them")
 	f.BoolVar(&s.extend, "extend", false, "have every file extended; without it the files are only uploaded")
 	f.Float64Var(&s.params.ContinueAt, "continue-at", 0, "where to continue, in seconds from the beginning or (-5) from the end")
 	f.StringVar(&s.params.Model, "model", "", "model (default: the provider's)")
@@ -214,8 +218,13 @@ func itemOf(in source.Inspected, sub *submission) enqueue.Item {
 		Source: in.Source,
 		Known: enqueue.Audio{
 			Format: in.Probed.Format, Size: in.Probed.Size, ModTime: in.Probed.ModTime,
-			SHA256: in.Probed.SHA256, ETag: in.Probed.ETag, Duration: in.Probed.Duration,
+			SHA256: in.Probed.SHA256, Duration: in.Probed.Duration,
 		},
+	}
+	if isObject(in.URL) {
+		// Of the web only the digest tells contents apart: servers that share the work
+		// may each have an ETag of their own for the same bytes.
+		item.Known.ETag = in.Probed.ETag
 	}
 	if in.Path != "" {
 		item.Source, item.Name = in.Path, in.Source

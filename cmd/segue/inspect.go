@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -32,6 +33,7 @@ func (a *app) inspect(ctx context.Context, cfg *config.Config, sub *submission, 
 	inspector.Done = func(source.Inspected) { done++; watch(done, len(inputs)) }
 	inspected := make([]source.Inspected, 0, len(inputs))
 	for in, finding := range inspector.All(ctx, eachOf(inputs)) {
+		in.Skimmed = sub.skim
 		inspected = append(inspected, in)
 		if finding != nil {
 			findings = append(findings, *finding)
@@ -73,10 +75,9 @@ func (a *app) inspector(cfg *config.Config) (source.Inspector, error) {
 	return source.Inspector{
 		Workers: 2 * runtime.NumCPU(),
 		File:    probeFile,
-		URL: func(ctx context.Context, url string) (source.Probed, error) {
-			info, err := remote.Probe(ctx, client, url)
-			return probed(info, time.Time{}), err
-		},
+		URL: patiently(func(ctx context.Context, url string) (source.Probed, error) {
+			return lookAtAddress(ctx, client, url)
+		}),
 		Object: a.probeObject(cfg),
 	}, nil
 }
@@ -151,6 +152,18 @@ func (s *system) probeAddress(ctx context.Context, address string) (source.Probe
 	if err != nil {
 		return source.Probed{}, err
 	}
-	info, err := remote.Probe(ctx, client, address)
-	return probed(info, time.Time{}), err
+	return lookAtAddress(ctx, client, address)
+}
+
+// lookAtAddress probes what lies on the web by ranges, where its server has them.
+func lookAtAddress(ctx context.Context, client *http.Client, address string) (source.Probed, error) {
+	look, err := remote.Address{Client: client, URL: address}.Look(ctx)
+	if err != nil {
+		return source.Probed{}, err
+	}
+	defer look.Close()
+	info, err := look.Probe()
+	p := probed(info, time.Time{})
+	p.ETag = look.State.ETag
+	return p, err
 }

@@ -149,7 +149,9 @@ func (a *app) makePlan(ctx context.Context, sys *system, sub *submission, args [
 	if err != nil {
 		return nil, nil, err
 	}
-	inspector.Object = sys.recognised
+	if !sub.skim {
+		inspector.Object, inspector.URL = sys.recognised, patiently(sys.recognisedAddress)
+	}
 	looked := &looking{job: settings.Job}
 	settings.Job = looked.at
 	told := &teller{app: a}
@@ -268,9 +270,24 @@ func runOf(f *pflag.FlagSet, plan *bulk.Plan, sub *submission, args []string) st
 	})
 	words = append(words, "--account", quotedWord(sub.target.account))
 	for _, arg := range args {
-		words = append(words, quotedWord(arg))
+		words = append(words, quotedWord(shownWord(arg)))
 	}
 	return strings.Join(words, " ")
+}
+
+// shownWord is an argument without what may be a signature or a password: what a
+// command prints may end in somebody's log.
+func shownWord(arg string) string {
+	address, _, signed := strings.Cut(arg, "?")
+	switch {
+	case !strings.Contains(arg, "://"):
+		return arg
+	case strings.Contains(address, "@"):
+		return "…"
+	case signed && !isObject(arg):
+		return address + "?…"
+	}
+	return arg
 }
 
 // quotedWord is a word as a shell takes it.

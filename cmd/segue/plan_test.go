@@ -29,6 +29,20 @@ func TestWordsAreQuotedForAShell(t *testing.T) {
 	}
 }
 
+func TestNoSignatureIsPrinted(t *testing.T) {
+	for arg, want := range map[string]string{
+		"what?.mp3":                   "what?.mp3",
+		"https://h/a.mp3":             "https://h/a.mp3",
+		"https://h/a.mp3?signature=x": "https://h/a.mp3?…",
+		"https://me:secret@h/a.mp3":   "…",
+		"s3://songs/what?.mp3":        "s3://songs/what?.mp3",
+	} {
+		if got := shownWord(arg); got != want {
+			t.Errorf("shownWord(%q) = %q, want %q", arg, got, want)
+		}
+	}
+}
+
 func TestWhatMovedIsSaid(t *testing.T) {
 	account := func(name string, balance *float64) []bulk.AccountPlan {
 		return []bulk.AccountPlan{{Provider: "kie", Account: name, Balance: balance}}

@@ -34,6 +34,7 @@ type rig struct {
 	server  *http.Server
 	redis   *databases
 	rdb     *redis.Client
+	web     *web
 }
 
 // databases hands out the numbered databases of one redis-server.
@@ -103,7 +104,11 @@ func setUp(env *testscript.Env, dbs *databases) error {
 	mux.Handle("/", sim.Handler())
 	// Songs on the web, as somebody else's server has them.
 	mux.Handle("/web/", http.StripPrefix("/web/", http.FileServer(http.Dir(filepath.Join(env.WorkDir, "songs")))))
-	r := &rig{sim: sim, handler: mux, redis: dbs}
+	songs := &web{dir: filepath.Join(env.WorkDir, "songs")}
+	for _, kind := range []string{"/tagged/", "/weak/", "/plain/", "/moved/"} {
+		mux.Handle(kind, songs)
+	}
+	r := &rig{sim: sim, handler: mux, redis: dbs, web: songs}
 	if err := r.start(); err != nil {
 		return err
 	}
@@ -331,6 +336,7 @@ type itemJSON struct {
 	Status          string      `json:"status"`
 	Step            string      `json:"step"`
 	ClipID          string      `json:"clipId"`
+	ClipOf          string      `json:"clipOf"` // only where another item was uploaded
 	OperationIDs    []string    `json:"operationIds"`
 	AudioIDs        []string    `json:"audioIds"`
 	Tracks          []trackJSON `json:"tracks"`

@@ -23,7 +23,6 @@ import (
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/audio"
-	"github.com/segue-audio/segue/internal/audio/remote"
 	"github.com/segue-audio/segue/internal/bandwidth"
 	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/callback"
@@ -373,11 +372,7 @@ func (s *system) openSource(ctx context.Context, src session.Source) (io.ReadClo
 		}
 		return s.upload.Reader(ctx, body), nil
 	}
-	client, err := s.egressClient()
-	if err != nil {
-		return nil, err
-	}
-	body, err := remote.Open(ctx, client, src.URL)
+	body, err := s.openAddress(ctx, src)
 	if err != nil {
 		return nil, err
 	}

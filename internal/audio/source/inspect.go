@@ -35,6 +35,9 @@ type Inspected struct {
 	Probed Probed
 	// Valid says that probing found audio and no problem with it.
 	Valid bool
+	// Skimmed says that whoever asked does not want it read to its end to know its
+	// digest; an Inspector does not set it.
+	Skimmed bool
 }
 
 // Inspector probes inputs.
