@@ -113,7 +113,8 @@ func (a *app) writeReport(ctx context.Context, sys *system, r reporting, args []
 func (s *system) reportOn(ctx context.Context, r reporting, args []string) (*report.Report, error) {
 	if len(args) == 1 {
 		about := report.New("Segue: session " + args[0])
-		if err := about.Add(ctx, s.store, args[0]); err != nil {
+		about.Keeps = s.keeps
+		if err := s.addTo(ctx, about, args[0]); err != nil {
 			return nil, unknownSession(err, args[0])
 		}
 		about.Close()
@@ -124,6 +125,7 @@ func (s *system) reportOn(ctx context.Context, r reporting, args []string) (*rep
 		return nil, err
 	}
 	about := report.New("Segue: sessions of a period")
+	about.Keeps = s.keeps
 	about.From, _ = instant(r.since, now)
 	about.To = now
 	if r.until != "" {
@@ -152,12 +154,40 @@ func (s *system) reportOn(ctx context.Context, r reporting, args []string) (*rep
 		if created.After(about.To) {
 			continue
 		}
-		if err := about.Add(ctx, s.store, id); err != nil {
+		if err := s.addTo(ctx, about, id); err != nil {
 			return nil, errors.Join(fmt.Errorf("session %s", id), err)
 		}
 	}
 	about.Close()
 	return about, nil
+}
+
+// addTo reads a session into a report, with what it was submitted without.
+func (s *system) addTo(ctx context.Context, about *report.Report, id string) error {
+	left, err := s.leftOut(ctx, id)
+	if err != nil {
+		return err
+	}
+	spared := make([]report.Reused, len(left))
+	for n, r := range left {
+		spared[n] = report.Reused{
+			SessionID: id, Source: r.Source, Outcome: string(r.Outcome), SameAs: r.SameAs, ItemID: r.ItemID, AudioIDs: r.AudioIDs, Files: r.Files,
+		}
+	}
+	return about.Add(ctx, s.store, id, spared)
+}
+
+// keeps is how long a provider keeps results, as far as it is known here.
+func (s *system) keeps(name string) time.Duration {
+	p, err := s.config().Provider(name)
+	if err != nil {
+		return 0
+	}
+	info, err := s.info(p)
+	if err != nil {
+		return 0
+	}
+	return info.Retention
 }
 
 // writeWhole writes the whole file or nothing under its name.

@@ -161,15 +161,7 @@ func (f *lostFile) fate(now time.Time) string {
 // keptUntil is when an item's provider deletes its results; zero where it does not, or
 // is not known here.
 func (s *system) keptUntil(of *session.Session, it *session.Item) time.Time {
-	p, err := s.config().Provider(of.Provider)
-	if err != nil {
-		return time.Time{}
-	}
-	info, err := s.info(p)
-	if err != nil {
-		return time.Time{}
-	}
-	return retention.Deadline(it, info.Retention).UTC()
+	return retention.Deadline(it, s.keeps(of.Provider)).UTC()
 }
 
 // paidFor adds to why a result cannot be had what it cost, and what can be done.

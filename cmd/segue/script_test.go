@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	dumpredis FILE           writes every key and value of the script's database
 //	shape FILE               holds a session's JSON to what interface.md promises
 //	put FILE BUCKET NAME     stores a file in such a bucket
+//	agree REPORT STATUS      a session's report as JSON says what its status does
 //	drop BUCKET NAME         removes it
 //	store BUCKET             gives the script a bucket of a real S3 server: s3://$BUCKET
 //	web N                    the server of songs sent exactly so many since the last time
@@ -63,7 +64,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "id": sessionID, "redis": useRedis, "cut": cut, "nowhere": nowhere,
-			"hash": planHashNamed, "dumpredis": dumpRedis, "forget": forget, "shape": shape, "store": store.use, "put": store.put, "drop": store.drop,
+			"hash": planHashNamed, "dumpredis": dumpRedis, "forget": forget, "shape": shape, "store": store.use, "put": store.put, "drop": store.drop, "agree": agree,
 			"web": func(ts *testscript.TestScript, neg bool, args []string) { rigOf(ts, neg).web.command(ts, neg, args) },
 			"sim": func(ts *testscript.TestScript, neg bool, args []string) { rigOf(ts, neg).command(ts, args) },
 		},

@@ -9,8 +9,10 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/segue-audio/segue/internal/retention"
 	"github.com/segue-audio/segue/internal/session"
 )
 
@@ -29,15 +31,22 @@ type Report struct {
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
 
-	Counts   session.Tally `json:"counts"`
-	Credits  float64       `json:"credits"`
-	Sessions []Session     `json:"sessions"`
-	Steps    []Step        `json:"steps"`
-	Unknown  string        `json:"unknown"`
-	Failures []Failure     `json:"failures"`
-	Items    []Item        `json:"items"`
+	Counts  session.Tally `json:"counts"`
+	Credits float64       `json:"credits"`
+	// CreditsInDoubt is what requests without an answer may have cost besides.
+	CreditsInDoubt float64 `json:"creditsInDoubt"`
+	// Reused is what the sessions were submitted without. It counts in nothing else.
+	Reused   []Reused  `json:"reused"`
+	Sessions []Session `json:"sessions"`
+	Steps    []Step    `json:"steps"`
+	Unknown  string    `json:"unknown"`
+	Failures []Failure `json:"failures"`
+	Items    []Item    `json:"items"`
 	// Unlisted is how many items are counted and not listed.
 	Unlisted int `json:"unlistedItems,omitempty"`
+
+	// Keeps is how long a provider keeps results; nil, and 0, is not known.
+	Keeps func(provider string) time.Duration `json:"-"`
 
 	times  map[string][]time.Duration
 	causes map[cause]*Failure
@@ -53,6 +62,25 @@ type Session struct {
 	Created  time.Time      `json:"created"`
 	Counts   session.Tally  `json:"counts"`
 	Credits  float64        `json:"credits"`
+	// CreditsInDoubt is what requests without an answer may have cost besides.
+	CreditsInDoubt float64 `json:"creditsInDoubt"`
+	// Reused is how many inputs it was submitted without.
+	Reused int `json:"reused"`
+}
+
+// Reused is an input that a session was submitted without: because it was paid for
+// before, or because it is there twice.
+type Reused struct {
+	// SessionID is the session that was submitted without it.
+	SessionID string `json:"sessionId"`
+	Source    string `json:"source"`
+	// Outcome is reused or duplicate.
+	Outcome string `json:"outcome"`
+	// SameAs is the input that a duplicate is done as, ItemID the item that was paid for.
+	SameAs   string   `json:"sameAs,omitempty"`
+	ItemID   string   `json:"itemId,omitempty"`
+	AudioIDs []string `json:"audioIds"`
+	Files    []string `json:"files"`
 }
 
 // Step is how long a part of the way took, of those items that tell.
@@ -72,6 +100,13 @@ type Failure struct {
 	Items  int    `json:"items"`
 	// Credits is what they cost all the same, as far as it is known.
 	Credits float64 `json:"credits"`
+	// InDoubt is what they may have cost besides.
+	InDoubt float64 `json:"creditsInDoubt"`
+	// Sessions are those that have such items.
+	Sessions []string `json:"sessions"`
+	// KeptUntil is when the provider deletes the first result of them that was paid for
+	// and not archived.
+	KeptUntil time.Time `json:"keptUntil,omitzero"`
 	// Example is what one of them says.
 	Example string `json:"example"`
 	ToDo    string `json:"toDo"`
@@ -86,6 +121,7 @@ type Item struct {
 	Status   string   `json:"status"`
 	Seconds  float64  `json:"durationSeconds"`
 	Credits  float64  `json:"credits"`
+	InDoubt  float64  `json:"creditsInDoubt,omitempty"`
 	AudioIDs []string `json:"audioIds"`
 	Files    []string `json:"files"`
 	Code     string   `json:"errorCode,omitempty"`
@@ -95,23 +131,25 @@ type Item struct {
 // New is an empty report.
 func New(title string) *Report {
 	return &Report{
-		Title: title, Unknown: Unknown, Sessions: []Session{}, Steps: []Step{}, Failures: []Failure{}, Items: []Item{},
+		Title: title, Unknown: Unknown, Reused: []Reused{}, Sessions: []Session{}, Steps: []Step{}, Failures: []Failure{}, Items: []Item{},
 		times: map[string][]time.Duration{}, causes: map[cause]*Failure{},
 	}
 }
 
-// Add reads a session into the report. Its items pass one by one.
-func (r *Report) Add(ctx context.Context, store *session.Store, id string) error {
+// Add reads a session into the report, with what it was submitted without. Its items
+// pass one by one.
+func (r *Report) Add(ctx context.Context, store *session.Store, id string, left []Reused) error {
 	current, err := store.Session(ctx, id)
 	if err != nil {
 		return err
 	}
 	line := Session{
 		ID: current.ID, Name: current.Name, Provider: current.Provider, Account: current.Account,
-		Status: current.Status(), Created: time.UnixMilli(current.Created).UTC(), Counts: current.Tally(),
+		Status: current.Status(), Created: time.UnixMilli(current.Created).UTC(), Counts: current.Tally(), Reused: len(left),
 	}
 	err = store.Each(ctx, id, 0, 0, func(it *session.Item) error {
 		line.Credits += it.Credits()
+		line.CreditsInDoubt += it.View().CreditsInDoubt
 		r.add(current, it)
 		return nil
 	})
@@ -119,7 +157,9 @@ func (r *Report) Add(ctx context.Context, store *session.Store, id string) error
 		return err
 	}
 	r.Sessions = append(r.Sessions, line)
+	r.Reused = append(r.Reused, left[:min(len(left), max(MaxItems-len(r.Reused), 0))]...)
 	r.Credits += line.Credits
+	r.CreditsInDoubt += line.CreditsInDoubt
 	for _, n := range []struct {
 		to   *int
 		from int
@@ -138,13 +178,8 @@ func (r *Report) Add(ctx context.Context, store *session.Store, id string) error
 
 func (r *Report) add(of *session.Session, it *session.Item) {
 	r.clock(of, it)
-	if f := it.Failure; f != nil && (it.State == session.Failed || it.State == session.Held) {
-		key := cause{string(f.Code), string(f.Step), string(it.State)}
-		if r.causes[key] == nil {
-			r.causes[key] = &Failure{Code: key.code, Step: key.step, Status: key.status, Example: f.Reason, ToDo: todo(key)}
-		}
-		r.causes[key].Items++
-		r.causes[key].Credits += it.Credits()
+	if it.Failure != nil && (it.State == session.Failed || it.State == session.Held) {
+		r.blame(of, it)
 	}
 	if len(r.Items) == MaxItems {
 		r.Unlisted++
@@ -152,7 +187,8 @@ func (r *Report) add(of *session.Session, it *session.Item) {
 	}
 	view := it.View()
 	line := Item{
-		ID: view.ItemID, Source: view.Source, Status: string(view.Status), Seconds: view.DurationSeconds, Credits: view.Credits,
+		ID: view.ItemID, Source: view.Source, Status: string(view.Status), Seconds: view.DurationSeconds,
+		Credits: view.Credits, InDoubt: view.CreditsInDoubt,
 		AudioIDs: view.AudioIDs, Files: []string{},
 	}
 	for _, t := range view.Tracks {
@@ -164,6 +200,29 @@ func (r *Report) add(of *session.Session, it *session.Item) {
 		line.Code, line.Error = view.Error.Code, view.Error.Reason
 	}
 	r.Items = append(r.Items, line)
+}
+
+// blame counts an item under its cause.
+func (r *Report) blame(of *session.Session, it *session.Item) {
+	key := cause{string(it.Failure.Code), string(it.Failure.Step), string(it.State)}
+	f := r.causes[key]
+	if f == nil {
+		f = &Failure{Code: key.code, Step: key.step, Status: key.status, Example: it.Failure.Reason, Sessions: []string{}}
+		r.causes[key] = f
+	}
+	f.Items++
+	f.Credits += it.Credits()
+	f.InDoubt += it.View().CreditsInDoubt
+	if len(f.Sessions) == 0 || f.Sessions[len(f.Sessions)-1] != of.ID {
+		f.Sessions = append(f.Sessions, of.ID)
+	}
+	if it.Step != session.StepFetch || r.Keeps == nil {
+		return
+	}
+	until := retention.Deadline(it, r.Keeps(of.Provider)).UTC()
+	if f.KeptUntil.IsZero() || (!until.IsZero() && until.Before(f.KeptUntil)) {
+		f.KeptUntil = until
+	}
 }
 
 // The parts of the way that items tell apart.
@@ -214,16 +273,28 @@ func (r *Report) Close() {
 	for _, f := range slices.SortedFunc(maps.Values(r.causes), func(a, b *Failure) int {
 		return cmp.Or(cmp.Compare(b.Items, a.Items), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Step, b.Step), cmp.Compare(a.Status, b.Status))
 	}) {
+		f.ToDo = todo(f)
 		r.Failures = append(r.Failures, *f)
 	}
 }
 
 // todo is what a person does about a cause.
-func todo(c cause) string {
-	if c.status == string(session.Held) {
+func todo(f *Failure) string {
+	text := advice(f)
+	if len(f.Sessions) == 1 {
+		text = strings.ReplaceAll(text, "SESSION", f.Sessions[0])
+	}
+	return text
+}
+
+func advice(f *Failure) string {
+	if f.Status == string(session.Held) {
 		return "segue items SESSION --status held says what is known of each; segue resolve ITEM decides"
 	}
-	switch c.code {
+	if f.Step == string(session.StepFetch) {
+		return kept(f)
+	}
+	switch f.Code {
 	case "invalid":
 		return "put the file or the parameters right, and submit it again"
 	case "denied":
@@ -237,5 +308,14 @@ func todo(c cause) string {
 	case "unavailable", "timeout":
 		return "the provider or the way to it was down for too long: segue doctor, then segue retry SESSION"
 	}
-	return "segue retry SESSION --step " + c.step + ", which says what it will cost and asks"
+	return "segue retry SESSION --step " + f.Step + ", which says what it will cost and asks"
+}
+
+// kept is the advice about what was paid for and is not archived.
+func kept(f *Failure) string {
+	again := "segue retry SESSION --step fetch, or segue results SESSION --out DIR, which cost nothing"
+	if !f.KeptUntil.IsZero() {
+		again += ": the provider deletes the first on " + f.KeptUntil.Format("2006-01-02 15:04") + " UTC"
+	}
+	return again + "; what it has deleted, segue retry SESSION --step extend pays for anew, and asks first"
 }

@@ -26,15 +26,24 @@ func (r *Report) JSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// CSV writes the items. What a spreadsheet would take for a formula is given an
+// CSV writes the items, and after them what the sessions were submitted without. What a spreadsheet would take for a formula is given an
 // apostrophe.
 func (r *Report) CSV(w io.Writer) error {
-	rows := make([][]string, 1, 1+len(r.Items))
+	rows := make([][]string, 1, 1+len(r.Items)+len(r.Reused))
 	rows[0] = []string{"item", "source", "status", "seconds", "credits", "audio_ids", "files", "error_code", "error"}
 	for _, it := range r.Items {
 		rows = append(rows, []string{
 			it.ID, plain(it.Source), it.Status, number(it.Seconds), number(it.Credits),
 			plain(strings.Join(it.AudioIDs, " ")), plain(strings.Join(it.Files, "\n")), it.Code, plain(it.Error),
+		})
+	}
+	for _, l := range r.Reused {
+		why := ""
+		if l.SameAs != "" {
+			why = "the same as " + l.SameAs
+		}
+		rows = append(rows, []string{
+			l.ItemID, plain(l.Source), l.Outcome, "", "0", plain(strings.Join(l.AudioIDs, " ")), plain(strings.Join(l.Files, "\n")), "", why,
 		})
 	}
 	return csv.NewWriter(w).WriteAll(rows)
