@@ -41,6 +41,8 @@ type carrier struct {
 	// the budgets do not pay for them.
 	spares  *spares
 	glanced int
+	// items is how many files are in the session.
+	items int
 	// room is what the budgets leave for files that are not in the session yet.
 	room float64
 	left []source.Finding
@@ -140,7 +142,8 @@ func (c *carrier) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.repeated, c.over, c.asks.Account = true, current.Sealed || !current.Canceled.IsZero(), current.Account
+	c.repeated, c.over = true, current.Sealed || !current.Canceled.IsZero()
+	c.items, c.asks.Account = current.Total, current.Account
 	if c.over || current.Ready {
 		return nil
 	}
@@ -288,6 +291,7 @@ func (c *carrier) submit(ctx context.Context, items []enqueue.Item) error {
 		}
 		c.session = begun.SessionID
 	}
+	c.items += len(items)
 	_, err = c.client.Add(ctx, c.session, items...)
 	if errors.Is(err, enqueue.ErrCanceled) || errors.Is(err, enqueue.ErrConflict) {
 		c.over = true // somebody canceled it, or another delivery has sealed it

@@ -159,8 +159,8 @@ func (c *carrier) unlike(ctx context.Context, good []candidate) (items []enqueue
 	taken := make(map[string]bool, len(good))
 	for n, one := range good {
 		switch {
-		case paid[n]:
-			// Remembered as carried, which it need not be.
+		case paid[n] != nil:
+			c.spare(ctx, c.items+len(items), &one.item, paid[n])
 		case take[n] && !taken[one.item.Key]:
 			if !c.affords(&one.item) {
 				continue
@@ -174,7 +174,7 @@ func (c *carrier) unlike(ctx context.Context, good []candidate) (items []enqueue
 		}
 		marks = append(marks, one.key, one.content)
 	}
-	return items, marks, nil
+	return items, marks, c.spares.keep(ctx, c.system)
 }
 
 // identity tells one state of an input from another without opening it, together with

@@ -29,10 +29,10 @@ func (c *carrier) worth(fresh []source.Input) []source.Input {
 	return fresh[:n]
 }
 
-// paid says which of the files that may be carried were paid for before: by a session of
-// anybody, with the same contents and parameters. Those cost nothing of the budgets.
-func (c *carrier) paid(ctx context.Context, good []candidate, take []bool) ([]bool, error) {
-	paid := make([]bool, len(good))
+// paid gives the results of those files that may be carried, and were paid for before: by a
+// session of anybody, with the same contents and parameters. Nil is one that was not.
+func (c *carrier) paid(ctx context.Context, good []candidate, take []bool) ([]*bulk.Entry, error) {
+	paid := make([]*bulk.Entry, len(good))
 	if !c.recalls() {
 		return paid, nil
 	}
@@ -60,11 +60,11 @@ func (c *carrier) paid(ctx context.Context, good []candidate, take []bool) ([]bo
 	for n := range good {
 		entry, known := found[keys[n]]
 		// What the firing's own session has made is not left out of it.
-		if paid[n] = known && entry.Usable(now) && entry.Session != c.session; paid[n] {
-			c.notePaid(ctx, &good[n].item, &entry)
+		if known && entry.Usable(now) && entry.Session != c.session {
+			paid[n] = &entry
 		}
 	}
-	return paid, c.spares.keep(ctx, c.system)
+	return paid, nil
 }
 
 // requestKey is what a result of an item is remembered under; empty where the contents of
@@ -111,11 +111,12 @@ func (c *carrier) payer(ctx context.Context) (string, error) {
 	return name, nil
 }
 
-// notePaid counts a file that was paid for before, and logs where its results came from.
-func (c *carrier) notePaid(ctx context.Context, item *enqueue.Item, e *bulk.Entry) {
+// spare leaves out a file that was paid for before, and logs where its results came from.
+// items is how many files before it are in the session, or about to be.
+func (c *carrier) spare(ctx context.Context, items int, item *enqueue.Item, e *bulk.Entry) {
 	first := c.spares.add(reused{
-		Source: item.Name, SHA256: item.Known.SHA256, Outcome: bulk.Known, SessionID: e.Session, ItemID: e.Item,
-		AudioIDs: e.AudioIDs, Files: append([]string{}, e.Files...), Expires: e.Expires,
+		Index: items + len(c.spares.list), Source: item.Name, SHA256: item.Known.SHA256, Outcome: bulk.Known,
+		SessionID: e.Session, ItemID: e.Item, AudioIDs: e.AudioIDs, Files: append([]string{}, e.Files...), Expires: e.Expires,
 	})
 	if first && c.spares.count <= maxFindings {
 		c.log.InfoContext(ctx, "file paid for before", slog.String("schedule", c.Schedule), slog.String("fire", c.Fire),

@@ -54,7 +54,7 @@ func (sp *spares) add(r reused) bool {
 		sp.list = nil
 		return true
 	}
-	r.Index, sp.known[name], sp.unsaved = len(sp.list), true, true
+	sp.known[name], sp.unsaved = true, true
 	sp.list = append(sp.list, r)
 	return true
 }
