@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,7 +58,7 @@ func (s *submission) bind(f *pflag.FlagSet) {
 	f.StringVar(&s.priority, "priority", "", "share of the account while other sessions of it wait: low, normal or high (default: normal, or as it was)")
 	f.Float64Var(&s.credits, "budget", 0, "the most credits that this session may spend (default: no limit of its own)")
 	f.BoolVar(&s.again, "again", false, "submit anew, and pay anew, what was submitted or paid for before")
-	f.StringVar(&s.encoding, "encoding", "", "what manifests are written in that do not say so: utf-8 (default), latin-1 or windows-1252")
+	f.StringVar(&s.encoding, "encoding", "", "what manifests are written in that do not say so: "+source.Encodings+" (default: utf-8)")
 	f.BoolVar(&s.skim, "no-download", false, "do not read remote files to their end: what was paid for before is not recognised in them")
 	f.BoolVar(&s.extend, "extend", false, "have every file extended; without it the files are only uploaded")
 	f.Float64Var(&s.params.ContinueAt, "continue-at", 0, "where to continue, in seconds from the beginning or (-5) from the end")
@@ -122,8 +121,8 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 	if f.Changed("plan") && !planHash.MatchString(s.plan) {
 		all = append(all, wrong("--plan", fmt.Sprintf("%q is not the hash of a plan of this version; segue plan prints it", s.plan)))
 	}
-	if !slices.Contains(encodings, strings.ToLower(s.encoding)) {
-		all = append(all, wrong("--encoding", fmt.Sprintf("it is utf-8, latin-1 or windows-1252, not %q", s.encoding)))
+	if !source.IsEncoding(s.encoding) {
+		all = append(all, wrong("--encoding", fmt.Sprintf("it is %s, not %q; iconv makes UTF-8 of any other", source.Encodings, s.encoding)))
 	}
 	if !(s.credits >= 0 && s.credits <= 1e9) {
 		all = append(all, wrong("--budget", fmt.Sprintf("it is 0 to 1e9 credits, not %g", s.credits)))
@@ -137,9 +136,6 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 
 // planHash is the form of a plan's hash.
 var planHash = regexp.MustCompile(`^p1-[0-9a-f]{32}$`)
-
-// encodings are those of manifests; empty is UTF-8.
-var encodings = []string{"", "utf-8", "latin-1", "windows-1252"}
 
 // wrong is a finding about a flag.
 func wrong(flag, reason string) source.Finding {

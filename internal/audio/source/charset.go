@@ -20,15 +20,30 @@ const (
 	Latin1 = "latin-1"
 	// Windows1252 is Latin-1 with quotes, dashes and the euro at 0x80 to 0x9F.
 	Windows1252 = "windows-1252"
-	// utf16Text is recognised by its mark or its zeros, and need not be named.
+	// UTF16LE and UTF16BE are recognised by their mark or their zeros, and need to be
+	// named only where a manifest does not begin with ASCII.
+	UTF16LE = "utf-16le"
+	UTF16BE = "utf-16be"
+	// utf16Text is what was decoded from either.
 	utf16Text = "utf-16"
 )
+
+// Encodings are what Options.Encoding may be, in words. Other names of theirs are
+// understood as well.
+const Encodings = UTF8 + ", " + Latin1 + ", " + Windows1252 + ", " + UTF16LE + " or " + UTF16BE
+
+// IsEncoding says that manifests in an encoding of this name can be read.
+func IsEncoding(name string) bool {
+	_, known := encodings[strings.ToLower(name)]
+	return known
+}
 
 // encodings are the names that people use.
 var encodings = map[string]string{
 	"": UTF8, "utf-8": UTF8, "utf8": UTF8,
 	"latin-1": Latin1, "latin1": Latin1, "iso-8859-1": Latin1,
 	"windows-1252": Windows1252, "cp1252": Windows1252, "ansi": Windows1252,
+	"utf-16le": UTF16LE, "utf16le": UTF16LE, "utf-16be": UTF16BE, "utf16be": UTF16BE,
 }
 
 // badByte is never part of UTF-8. The decoders put it where the text is broken, so
@@ -40,7 +55,7 @@ const badByte = 0xff
 func plain(r io.Reader, named string) (*bufio.Reader, string, error) {
 	encoding, known := encodings[strings.ToLower(named)]
 	if !known {
-		return nil, "", fmt.Errorf("there is no encoding %q here; there are %s, %s and %s", named, UTF8, Latin1, Windows1252)
+		return nil, "", fmt.Errorf("there is no encoding %q here; it is %s", named, Encodings)
 	}
 	raw := bufio.NewReaderSize(r, 64<<10)
 	head, _ := raw.Peek(4) // a shorter file is all there
@@ -62,6 +77,10 @@ func plain(r io.Reader, named string) (*bufio.Reader, string, error) {
 		return decoded(raw, fromUTF16(order)), utf16Text, nil
 	case encoding == UTF8:
 		return raw, UTF8, nil
+	case encoding == UTF16LE:
+		return decoded(raw, fromUTF16(binary.LittleEndian)), utf16Text, nil
+	case encoding == UTF16BE:
+		return decoded(raw, fromUTF16(binary.BigEndian)), utf16Text, nil
 	}
 	return decoded(raw, fromBytes(encoding)), encoding, nil
 }
@@ -232,6 +251,9 @@ func notUTF8(line []byte) string {
 		}
 	}
 	where := fmt.Sprintf("the line is not UTF-8: the byte 0x%02X after %q", b, before)
+	if isJapanese(line) {
+		return where + " looks like Shift-JIS; save the file as UTF-8, or make UTF-8 of it (iconv -f SHIFT_JIS -t UTF-8)"
+	}
 	meant, ok := letter(Windows1252, b)
 	switch {
 	case !ok:
@@ -252,4 +274,18 @@ func hasWindows(line []byte) bool {
 		at += size
 	}
 	return false
+}
+
+// isJapanese says that a line has two kana in Shift-JIS. In Western text their first
+// bytes are a low quote and a florin sign, which nobody writes before such a second one.
+func isJapanese(line []byte) bool {
+	kana := 0
+	for at := 0; at+1 < len(line); at++ {
+		first, second := line[at], line[at+1]
+		if first == 0x82 && second >= 0x9f && second <= 0xf1 || first == 0x83 && second >= 0x40 && second <= 0x96 && second != 0x7f {
+			kana++
+			at++
+		}
+	}
+	return kana >= 2
 }

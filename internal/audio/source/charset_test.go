@@ -56,6 +56,14 @@ func TestEncodings(t *testing.T) {
 				"m.csv:3: the line is not UTF-8: the byte 0x80 after \"tle, \u201cwith\u201d \" is € in Windows-1252; save the file as UTF-8, or name its encoding (windows-1252)",
 			},
 		},
+		{name: "UTF-16LE that is named", encoding: "UTF-16LE", text: wide(binary.LittleEndian, "s\u00f6urce\n"), findings: []string{
+			`m.csv:1: there is no column "söurce", did you mean source?; ` + columns,
+			"m.csv:1: the first row names the columns, and source is not among them",
+		}},
+		{
+			name: "Shift-JIS", text: "source,title\na.mp3,\x83\x65\x83\x58\x83\x67\nb.mp3,B\n", titles: []string{"B"},
+			findings: []string{`m.csv:2: the line is not UTF-8: the byte 0x83 after "a.mp3," looks like Shift-JIS; save the file as UTF-8, or make UTF-8 of it (iconv -f SHIFT_JIS -t UTF-8)`},
+		},
 		{
 			name: "what is neither", text: "source,title\na.mp3,\x81\nb.mp3,B\n", titles: []string{"B"},
 			findings: []string{`m.csv:2: the line is not UTF-8: the byte 0x81 after "a.mp3," is no letter in Latin-1 or Windows-1252 either; save the file as UTF-8`},
@@ -73,7 +81,7 @@ func TestEncodings(t *testing.T) {
 		{name: "UTF-32", text: "\xff\xfe\x00\x00s\x00\x00\x00", findings: []string{"m.csv: this is UTF-32 text; save it as UTF-8"}},
 		{name: "a spreadsheet", text: "PK\x03\x04...", findings: []string{"m.csv: this is a spreadsheet or a ZIP archive, not text; save it as CSV in UTF-8"}},
 		{name: "gzip", text: "\x1f\x8b\x08", findings: []string{"m.csv: this is compressed; unpack it first"}},
-		{name: "unknown", encoding: "koi8-r", text: rows, findings: []string{`m.csv: there is no encoding "koi8-r" here; there are utf-8, latin-1 and windows-1252`}},
+		{name: "unknown", encoding: "koi8-r", text: rows, findings: []string{`m.csv: there is no encoding "koi8-r" here; it is utf-8, latin-1, windows-1252, utf-16le or utf-16be`}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

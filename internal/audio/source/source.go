@@ -97,7 +97,7 @@ type Options struct {
 	// the one that results go to: they must not become tomorrow's sources.
 	Exclude []string
 	// Encoding is what manifests are written in that do not say so themselves by a
-	// byte order mark: utf-8 (or empty), latin-1 or windows-1252. It is not guessed:
+	// byte order mark: one of Encodings; empty is utf-8. It is not guessed:
 	// lyrics that were guessed wrong would be paid for.
 	Encoding string
 	// Bucket opens a bucket for s3:// sources; nil refuses them.
