@@ -98,7 +98,7 @@ func (c *carrier) probe(ctx context.Context, fresh []source.Input, keys []string
 		return nil, err
 	}
 	// Read whole once in each state: what was paid for is recognised in it, here and by others.
-	inspector.Object = c.recognised
+	inspector.Object, inspector.URL = c.recognised, patiently(c.recognisedAddress)
 	good := make([]candidate, 0, len(fresh))
 	n := -1
 	for in, finding := range inspector.All(ctx, eachOf(fresh)) {

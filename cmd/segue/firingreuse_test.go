@@ -427,7 +427,8 @@ func s3Of(server *buckettest.Server) []string {
 	}
 }
 
-// TestFiringsOfTheWeb know a song by its address, without what signs it.
+// TestFiringsOfTheWeb know a song by its address, without what signs it, and by its content
+// when it is new.
 func TestFiringsOfTheWeb(t *testing.T) {
 	var down atomic.Bool
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -436,7 +437,8 @@ func TestFiringsOfTheWeb(t *testing.T) {
 			return
 		}
 		w.Header().Set("Etag", `"`+r.URL.Path+`"`)
-		http.ServeContent(w, r, r.URL.Path, time.Time{}, bytes.NewReader(tune(len(r.URL.Path))))
+		number := map[string]int{"/a.wav7": 1, "/a.wav8": 2, "/b.wav": 3, "/c.wav": 4, "/d.wav": 3}[r.URL.Path+r.FormValue("id")]
+		http.ServeContent(w, r, r.URL.Path, time.Time{}, bytes.NewReader(tune(number)))
 	}))
 	t.Cleanup(web.Close)
 	at := schedule.Entry{Name: "x", Cron: "@yearly", Provider: "studio", Source: web.URL + "/a.wav?id=7&sig=one"}
@@ -450,17 +452,24 @@ func TestFiringsOfTheWeb(t *testing.T) {
 	down.Store(false)
 	f := in.run(in.fire())
 	in.holds(f, 1)
-	if it := in.first(f.Session); it.Source.URL != at.Source || it.Source.Format != "wav" {
-		t.Errorf("carried %+v, want the address as it was given, a wav", it.Source)
+	if it := in.first(f.Session); it.Source.URL != at.Source || it.Source.Format != "wav" || len(it.Source.SHA256) != 64 {
+		t.Errorf("carried %+v, want the address as it was given, a wav with its digest", it.Source)
 	}
-	for source, want := range map[string]int{"/a.wav?id=7&sig=two": 0, "/a.wav?id=8&sig=two": 1, "/bb.wav": 1} {
-		at.Source = web.URL + source
+	in.tune("4.wav", 4)
+	in.pay("4.wav", made{account: "main"})
+	for _, c := range []struct{ path, left string }{
+		{"/a.wav?id=7&sig=two", "no file is new: 1 file carried before, or about to be"},
+		{"/a.wav?id=8&sig=two", ""},
+		{"/b.wav", ""},
+		{"/c.wav", "1 file paid for before and not again"},
+		{"/d.wav", "no file is new: 1 file carried before, or about to be; 1 file with the content of another, carried once"},
+	} {
+		at.Source = web.URL + c.path
 		in.ok(in.book.Put(t.Context(), at))
-		f := in.run(in.fire())
-		if want == 0 {
-			in.idle(f, "no file is new: 1 file carried before, or about to be")
+		if f := in.run(in.fire()); c.left == "" {
+			in.holds(f, 1)
 		} else {
-			in.holds(f, want)
+			in.idle(f, c.left)
 		}
 		in.idle(in.run(in.fire()), "no file is new: 1 file carried before, or about to be")
 	}

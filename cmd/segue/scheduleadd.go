@@ -57,7 +57,7 @@ contents and parameters, is left out of every firing; --again carries it once, a
 }
 
 // notOfSchedules are the flags of run that say something about one run alone.
-var notOfSchedules = []string{"name", "out", "encoding", "plan"}
+var notOfSchedules = []string{"name", "out", "encoding", "no-download", "plan"}
 
 func (m *making) bind(f *pflag.FlagSet) {
 	ofRun := pflag.NewFlagSet("run", pflag.ContinueOnError)
