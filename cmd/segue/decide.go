@@ -344,6 +344,17 @@ func (a *app) decide(ctx context.Context, sys *system, items []session.Ref, act 
 // apply carries out a decision about one item.
 func (s *system) apply(ctx context.Context, ref session.Ref, act decision) (*session.Item, error) {
 	const look = 5 * time.Second
+	missing := fault.New(fault.NotFound, "segue."+act.verb, fmt.Errorf("there is no item %s", session.ItemID(ref.Session, ref.Index)))
+	if _, err := s.store.Load(ctx, ref.Session, ref.Index); fault.CodeOf(err) == fault.NotFound {
+		return nil, missing
+	} else if err != nil {
+		return nil, err
+	}
+	if err := s.store.Owe(ctx, ref.Session); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, session.OwedFor/2)
+	defer cancel()
 	var before session.Item
 	work, written, err := s.store.Update(ctx, ref.Session, ref.Index, look, func(w *session.Work) error {
 		before = w.Item
@@ -356,7 +367,7 @@ func (s *system) apply(ctx context.Context, ref session.Ref, act decision) (*ses
 	})
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
-		return nil, fault.New(fault.NotFound, "segue."+act.verb, fmt.Errorf("there is no item %s", session.ItemID(ref.Session, ref.Index)))
+		return nil, missing
 	case fault.CodeOf(err) == fault.Conflict:
 		// It may have been decided so before, by a command that did not come to its end.
 		return nil, errors.Join(err, s.store.Owe(ctx, ref.Session))

@@ -28,6 +28,8 @@ type profile struct {
 	// limits are the provider's: operations at once, and requests within five seconds; 0
 	// is any number.
 	inFlight, rate int
+	// clips says that one file's upload may stand in for another's, as all are alike.
+	clips bool
 }
 
 // draw chooses a profile.

@@ -75,7 +75,7 @@ func TestSeeds(t *testing.T) {
 	for _, what := range []string{
 		"a lease expired", "a process died", "a request was lost", "a request was refused", "a session was canceled",
 		"a worker froze", "an answer was lost", "an item was retried", "an operator abandoned", "an operator adopted",
-		"an operator resubmitted", "the fence held a request back",
+		"an operator resubmitted", "the fence held a request back", "a clip was continued by another item", "a clip was not found",
 	} {
 		if total[what] == 0 {
 			t.Errorf("in %d seeds it never came to this: %s", *seeds, what)
@@ -87,7 +87,7 @@ func TestSeeds(t *testing.T) {
 func TestKeptSeeds(t *testing.T) {
 	mini := newMachine(t)
 	for _, seed := range kept(t) {
-		report(t, run(t, mini, seed, whole))
+		report(t, run(t, mini, seed, options{events: -1, uploads: true}))
 	}
 }
 

@@ -109,6 +109,11 @@ func (s *sim) retry(ctx context.Context, id string) error {
 
 // decide applies a decision to an item and puts on the queue what follows.
 func (s *sim) decide(ctx context.Context, id string, index int, change func(*session.Item, time.Time) error) error {
+	if err := s.store.Owe(ctx, id); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, session.OwedFor/2)
+	defer cancel()
 	work, written, err := s.store.Update(ctx, id, index, soon, func(w *session.Work) error { return change(&w.Item, w.Now) })
 	// Also when it was decided before: whoever did so may not have come to this.
 	err = errors.Join(err, s.store.Owe(ctx, id))

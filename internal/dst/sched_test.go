@@ -231,6 +231,7 @@ func (s *sim) pass(d time.Duration) {
 	s.remark(fmt.Sprintf("%s pass", d))
 	s.publish()
 	time.Sleep(d)
+	s.mini.FastForward(d) // what Redis forgets by itself
 	s.settleDown()
 	s.beat()
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/archive"
+	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/callback"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/ledger"
@@ -112,6 +113,8 @@ type role struct {
 type options struct {
 	events   int // fewer than the profile says, when it is not negative
 	sabotage func(s *sim)
+	// uploads has every file uploaded, as it was when older seeds were kept.
+	uploads bool
 }
 
 // result is what a run came to.
@@ -146,6 +149,7 @@ func newSim(m *machine, seed uint64, o options) *sim {
 		sources: map[string]item{}, open: map[string]int{}, settled: map[string]int{}, births: map[birth][]session.Operation{}, seenAs: map[item]string{}, levelled: map[string]float64{}, marks: map[string]int{},
 	}
 	s.p = draw(rng)
+	s.p.clips = seed%3 == 0 && !o.uploads
 	s.events = s.p.events
 	if o.events >= 0 {
 		s.events = min(s.events, o.events)
@@ -195,7 +199,7 @@ func (s *sim) equip(p *proc) *role {
 		Store: s.store, Queue: q, Accounts: pool, Ledger: ledger.New(s.rdb), Gate: account.NewGate(s.rdb), Timing: timing.NewBook(s.rdb),
 		Probe: func(ctx context.Context, src session.Source) (session.Source, error) {
 			s.gate(s.actorOf(ctx), atHook, "probe")
-			src.Format, src.Duration, src.SHA256 = "mp3", 60, "ff"
+			src.Format, src.Duration, src.SHA256 = "mp3", 60, content
 			return src, nil
 		},
 		Stage: func(_ context.Context, src session.Source) (string, error) {
@@ -205,6 +209,9 @@ func (s *sim) equip(p *proc) *role {
 		Archive:  func(string) (archive.Archive, error) { return s.shelf, nil },
 		Log:      log, Worker: p.name, GiveUp: 24 * time.Hour,
 		Hook: func(place string) { s.gate(s.current, atHook, place) },
+	}
+	if s.p.clips {
+		h.Clips = clips{bulk.NewIndex(s.rdb, 0)}
 	}
 	return &role{h: h, mux: h.Mux(), receiver: &callback.Receiver{Store: s.store, Queue: q, Accounts: pool, Adopt: h.Adopt, Log: log}}
 }

@@ -145,11 +145,21 @@ func (v *vendor) Upload(ctx context.Context, r *provider.Upload) (*provider.Acce
 }
 
 func (v *vendor) Extend(ctx context.Context, r *provider.Extend) (*provider.Accepted, error) {
-	op := v.operations[strings.TrimPrefix(r.Clip.ID, "clip-")]
+	op, a := v.operations[strings.TrimPrefix(r.Clip.ID, "clip-")], v.s.actorOf(ctx)
 	if op == nil {
 		return nil, fault.Uncharged(fault.NotFound, "vendor.Extend", errors.New("no such clip"))
 	}
-	return v.submit(ctx, place{op.of.session, op.of.index, session.StepExtend}, r.Session, r.CallbackURL)
+	of := place{op.of.session, op.of.index, session.StepExtend}
+	if ref := a.task.ref; v.s.p.clips && (ref.Session != of.session || ref.Index != of.index) {
+		// Another item's clip: whose request this is, only the task tells.
+		of.session, of.index = ref.Session, ref.Index
+		v.s.mark("a clip was continued by another item")
+		if said := v.s.gate(a, atCall, "look for clip"); v.s.odds(said.roll, v.s.p.refuses) {
+			v.s.mark("a clip was not found")
+			return nil, fault.Uncharged(fault.NotFound, "vendor.Extend", errors.New("no such clip"))
+		}
+	}
+	return v.submit(ctx, of, r.Session, r.CallbackURL)
 }
 
 // submit is one exchange: the request leaves, and its answer comes back.

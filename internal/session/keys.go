@@ -10,7 +10,7 @@ import (
 // before what they point at, so that a crash leaves at worst a pointer to nothing.
 //
 //	segue:sessions            zset  session id → created, ms
-//	segue:open                zset  session id → created, ms; those that are owed work
+//	segue:open                zset  session id → created, ms; those that are owed work (Owe: when, and half a ms)
 //	segue:workers             zset  worker id → last heartbeat, ms
 //	segue:clocks              hash  worker id → how far its clock is ahead of Redis's, ms
 //	segue:key:<digest>        string  producer's key → session id

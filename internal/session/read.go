@@ -316,27 +316,35 @@ func (s *Store) Underway(ctx context.Context, provider, account string) (int, er
 	return underway, nil
 }
 
+// OwedFor is how long a session stays on the list of those that are owed work after an
+// Owe, whatever is found meanwhile: whoever means to reopen an item of it writes that
+// within this time, or not at all.
+const OwedFor = 10 * time.Minute
+
 // Close takes a session off the list of those that are owed work, unless it is owed
-// some: somebody may have reopened it while it was found to be over.
+// some, or somebody is about to reopen it.
 func (s *Store) Close(ctx context.Context, id string) error {
-	if err := s.rdb.ZRem(ctx, keyOpen, id).Err(); err != nil {
-		return down("session.Close", err)
+	const op = "session.Close"
+	closed, err := closeScript.Run(ctx, s.rdb, []string{keyOpen}, id, OwedFor.Milliseconds()).Int()
+	if err != nil || closed == 0 {
+		return down(op, err)
 	}
 	overdue, err := s.Overdue(ctx, id, 0)
 	if err != nil || overdue.Over {
 		return err
 	}
-	return s.Owe(ctx, id)
+	return down(op, s.rdb.ZAddNX(ctx, keyOpen, redis.Z{Score: float64(overdue.Now.UnixMilli()), Member: id}).Err())
 }
 
-// Owe puts a session on the list of those that are owed work. Whoever reopens an
-// item does so before and after: the list may be tidied in between.
+// Owe puts a session on the list of those that are owed work, and keeps it there for
+// OwedFor. Whoever reopens an item does so before, so that dying right after loses
+// nothing; and after, should it have been decided so before by somebody who did not.
 func (s *Store) Owe(ctx context.Context, id string) error {
 	now, err := s.Now(ctx)
 	if err != nil {
 		return err
 	}
-	return down("session.Owe", s.rdb.ZAddNX(ctx, keyOpen, redis.Z{Score: float64(now.UnixMilli()), Member: id}).Err())
+	return down("session.Owe", s.rdb.ZAdd(ctx, keyOpen, redis.Z{Score: float64(now.UnixMilli()) + 0.5, Member: id}).Err())
 }
 
 // Overdue is what the sweep should look at in one session.

@@ -33,9 +33,12 @@ var (
 	reportSource string
 	//go:embed lua/admit.lua
 	admitSource string
+	//go:embed lua/close.lua
+	closeSource string
 	//go:embed lua/readmit.lua
 	readmitSource string
 
+	closeScript   = redis.NewScript(closeSource)
 	createScript  = redis.NewScript(prelude + createSource)
 	addScript     = redis.NewScript(prelude + addSource)
 	sealScript    = redis.NewScript(prelude + sealSource)

@@ -197,12 +197,10 @@ func (s *Store) SetPriority(ctx context.Context, id string, p Priority) error {
 
 // Reopen lets the items of a canceled session be claimed again.
 func (s *Store) Reopen(ctx context.Context, spec *Spec) error {
-	const op = "session.Reopen"
-	err := s.rdb.ZAddNX(ctx, keyOpen, redis.Z{Score: float64(spec.Created), Member: spec.ID}).Err()
-	if err != nil {
-		return down(op, err)
+	if err := s.Owe(ctx, spec.ID); err != nil {
+		return err
 	}
-	return down(op, s.rdb.HDel(ctx, keySession(spec.ID), "canceled").Err())
+	return down("session.Reopen", s.rdb.HDel(ctx, keySession(spec.ID), "canceled").Err())
 }
 
 // Work is one item with what a handler must know of its session, as of Now.

@@ -35,6 +35,7 @@ type Item struct {
 	Status       string   `json:"status"`
 	Step         string   `json:"step"`
 	ClipID       string   `json:"clipId"`
+	ClipOf       string   `json:"clipOf"`
 	OperationIDs []string `json:"operationIds"`
 	AudioIDs     []string `json:"audioIds"`
 	Tracks       []struct {
