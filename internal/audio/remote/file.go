@@ -64,7 +64,7 @@ func (f *file) send(want string) (*answer, error) {
 	}
 	request.Header.Set("Accept-Encoding", "identity")
 	host := request.URL.Host
-	response, err := f.address.Client.Do(request)
+	response, err := f.address.Client.Do(request) //nolint:bodyclose // an answer is closed, and its body with it
 	if err != nil {
 		err = watch.fault(host, err)
 		watch.end()
@@ -107,7 +107,7 @@ func (a *answer) Read(p []byte) (int, error) { return a.body.Read(p) }
 
 // Close lets go of the connection.
 func (a *answer) Close() error {
-	err := a.Response.Body.Close()
+	err := a.Body.Close()
 	a.watch.end()
 	return err
 }
