@@ -51,20 +51,23 @@ const lookers = 16
 func (s *system) lost(ctx context.Context, view *resultsView, buckets bool) ([]lostFile, error) {
 	var kept []lostFile
 	var sizes []int64
-	note := func(of *session.Session, it *session.Item) error {
+	note := func(of *session.Session, it *session.Item) {
 		for n, t := range it.Tracks {
 			if t.File != "" && (buckets || !isObject(t.File)) {
 				kept = append(kept, lostFile{File: t.File, ItemID: it.ID(), AudioID: t.AudioID, Until: s.keptUntil(of, it), index: n})
 				sizes = append(sizes, t.Size)
 			}
 		}
-		return nil
 	}
 	current, err := s.store.Session(ctx, view.SessionID)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.store.Each(ctx, view.SessionID, 0, 0, func(it *session.Item) error { return note(current, it) }); err != nil {
+	err = s.store.Each(ctx, view.SessionID, 0, 0, func(it *session.Item) error {
+		note(current, it)
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, r := range view.Reused {
@@ -73,10 +76,10 @@ func (s *system) lost(ctx context.Context, view *resultsView, buckets bool) ([]l
 			continue
 		}
 		work, err := s.store.Load(ctx, id, index)
-		if err == nil {
-			err = note(&work.Session, &work.Item)
-		}
-		if err != nil && fault.CodeOf(err) != fault.NotFound {
+		switch {
+		case err == nil:
+			note(&work.Session, &work.Item)
+		case fault.CodeOf(err) != fault.NotFound:
 			return nil, err
 		}
 	}
