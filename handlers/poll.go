@@ -94,6 +94,7 @@ func (h *Handlers) notReady(ctx context.Context, j *job, state *provider.State) 
 // unanswered deals with a question that got no usable answer. Asking is free, so
 // it is asked again until the operation's own deadline.
 func (h *Handlers) unanswered(ctx context.Context, j *job, cause error) error {
+	h.keyUsed(ctx, idOf(&j.Session), false, cause)
 	if h.outlived(j) || (fault.CodeOf(cause) == fault.NotFound && j.Item.Attempts+1 >= maxUnknown) {
 		return h.lost(ctx, j, cause)
 	}

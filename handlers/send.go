@@ -214,6 +214,7 @@ func (h *Handlers) doubt(ctx context.Context, j *job, why session.Failure, cause
 func (h *Handlers) postpone(ctx context.Context, j *job, cause error) error {
 	why := failure(j.Item.Step, cause)
 	why.Charge = fault.ChargeNone.String()
+	h.keyUsed(ctx, idOf(&j.Session), false, cause)
 	if j.hopeless(cause) || h.tooLate(j) {
 		return outcome(h.giveUp(ctx, j, why), final(cause))
 	}

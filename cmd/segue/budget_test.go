@@ -169,7 +169,7 @@ func TestBudgetsHoldAtAnyConcurrency(t *testing.T) {
 	for range 4 {
 		stops = append(stops, s.work(", budget: 200"))
 	}
-	// Those that were refused hold the places of the stock: the others are not tried.
+	// The session is parked with the first that is refused: the others are not tried.
 	s.await(sys, id, "100 songs are paid for, and 200 wait", func(current *session.Session, unpaid int) bool {
 		return current.Counts["succeeded"] == 100 && current.Counts["upload.queued"] == 200 && unpaid > 0
 	})

@@ -136,7 +136,21 @@ func (s *system) resume(ctx context.Context, id string, balance float64, known b
 	if why, err := s.shortage(ctx, current, steps); err != nil || why.what != "" {
 		return err // they would only wait anew
 	}
-	return errors.Join(s.wake(parked), s.readmit(ctx, account.ID{Provider: current.Provider, Name: current.Account}))
+	of := account.ID{Provider: current.Provider, Name: current.Account}
+	return errors.Join(s.unpark(ctx, of, current, steps), s.wake(parked), s.readmit(ctx, of))
+}
+
+// unpark lets a session that could not pay take its turns again.
+func (s *system) unpark(ctx context.Context, of account.ID, current *session.Session, steps map[session.StepName]bool) error {
+	if err := s.gate.Unpark(ctx, of, current.ID); err != nil {
+		return err
+	}
+	for step := range steps {
+		if _, err := s.gate.Join(ctx, of, string(step), current.ID, current.Priority.Weight()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readmit ends the pause of an account that had no credits, and lets those be admitted
