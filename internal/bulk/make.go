@@ -3,7 +3,7 @@ package bulk
 import (
 	"context"
 	"iter"
-	"strings"
+	"strconv"
 
 	"github.com/segue-audio/segue/internal/audio/source"
 	"github.com/segue-audio/segue/internal/fault"
@@ -55,7 +55,7 @@ type maker struct {
 	seen source.Seen
 	// uploads are the clips that this run makes, by the first digits of their keys: one
 	// taken for another in billions is one upload reckoned with too few.
-	uploads map[string]struct{}
+	uploads map[uint64]struct{}
 	// waiting are outcomes whose keys have not been looked up.
 	waiting []Outcome
 	// said is the row that the last finding without an input was about.
@@ -73,7 +73,7 @@ func newMaker(s Settings) *maker {
 		s.Examples = 20
 	}
 	m := &maker{
-		settings: s, hash: newHasher(), staging: map[string]*Staging{}, results: deadlines{}, clips: deadlines{}, uploads: map[string]struct{}{},
+		settings: s, hash: newHasher(), staging: map[string]*Staging{}, results: deadlines{}, clips: deadlines{}, uploads: map[uint64]struct{}{},
 		plan: &Plan{
 			At: s.Now.UTC(), Accounts: []AccountPlan{}, Staging: []Staging{}, Warnings: []string{},
 			Findings: []Remark{}, Duplicates: []Duplicate{}, Reused: []Reused{},
@@ -193,7 +193,7 @@ func (m *maker) share() {
 		if o.Kind != New || o.ClipKey == "" || o.Clip != nil {
 			continue
 		}
-		key := strings.Clone(o.ClipKey[:16])
+		key, _ := strconv.ParseUint(o.ClipKey[:16], 16, 64) // a key is hex digits
 		if _, o.Shared = m.uploads[key]; !o.Shared {
 			m.uploads[key] = struct{}{}
 		}
