@@ -50,9 +50,9 @@ func (h *Handlers) keepAll(ctx context.Context, j *job, store archive.Archive) (
 	if err != nil {
 		return nil, err
 	}
-	name := how.Layout.Item(fieldsOf(j, 0, tracks[0]))
+	name := how.Layout.Item(FieldsOf(&j.Session, &j.Item, 0, tracks[0]))
 	for n, t := range tracks {
-		here := how.Layout.Track(fieldsOf(j, n, t))
+		here := how.Layout.Track(FieldsOf(&j.Session, &j.Item, n, t))
 		beside := archive.SidecarTrack{
 			AudioID: t.AudioID, Title: t.Title, Size: t.Size, SHA256: t.SHA256, DurationSeconds: t.DurationSeconds,
 			Format: strings.TrimPrefix(path.Ext(t.File), "."),
@@ -88,20 +88,20 @@ func stemOf(src session.Source) string {
 	return strings.TrimSuffix(base, path.Ext(base))
 }
 
-// fieldsOf is what a layout may say of an item's nth track, counted from 0.
-func fieldsOf(j *job, n int, t session.Track) archive.Fields {
+// FieldsOf is what a layout may say of an item's nth track, counted from 0.
+func FieldsOf(of *session.Session, it *session.Item, n int, t session.Track) archive.Fields {
 	return archive.Fields{
-		Session: j.Item.Session, Name: j.Session.Name, Index: j.Item.Index, Stem: stemOf(j.Item.Source),
+		Session: of.ID, Name: of.Name, Index: it.Index, Stem: stemOf(it.Source),
 		N: n + 1, AudioID: t.AudioID, Title: t.Title,
-		Provider: j.Session.Provider, Account: j.Session.Account, Model: j.Item.EffectiveParams(&j.Session.Spec).Model,
-		Date: time.UnixMilli(j.Session.Created).UTC(),
+		Provider: of.Provider, Account: of.Account, Model: it.EffectiveParams(&of.Spec).Model,
+		Date: time.UnixMilli(of.Created).UTC(),
 	}
 }
 
-// tagsOf is what is written into a track's file. It depends on nothing that changes
+// TagsOf is what is written into a track's file. It depends on nothing that changes
 // between two attempts.
-func tagsOf(j *job, t session.Track) archive.Tags {
-	return archive.Tags{Title: t.Title, Comment: "segue item " + j.Item.ID() + ", audio " + t.AudioID}
+func TagsOf(it *session.Item, t session.Track) archive.Tags {
+	return archive.Tags{Title: t.Title, Comment: "segue item " + it.ID() + ", audio " + t.AudioID}
 }
 
 // sidecarOf is what is known of an item, without its files.
@@ -167,7 +167,7 @@ func (h *Handlers) keepSource(ctx context.Context, j *job, store archive.Archive
 		return "", nil
 	}
 	src := j.Item.Source
-	name := how.Layout.Item(fieldsOf(j, 0, j.Item.Tracks[0])) + "-source"
+	name := how.Layout.Item(FieldsOf(&j.Session, &j.Item, 0, j.Item.Tracks[0])) + "-source"
 	kept, err := archive.KeepSource(ctx, store, archive.Source{
 		Name: name, Size: src.Size, SHA256: src.SHA256,
 		Extension: strings.ToLower(cmp.Or(src.Format, strings.TrimPrefix(path.Ext(nameOf(src)), "."))),

@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/fault"
@@ -187,7 +187,7 @@ func (c *copier) verdict() error {
 // track copies one track under the name that the layout gives it.
 func (c *copier) track(ctx context.Context, of *session.Session, it *session.Item, n int) (string, error) {
 	t := it.Tracks[n]
-	name := c.layout.Below(c.layout.Track(fieldsOf(of, it, n)))
+	name := c.layout.Below(c.layout.Track(handlers.FieldsOf(of, it, n, it.Tracks[n])))
 	if t.File == "" {
 		return c.download(ctx, of, it, n, name)
 	}
@@ -289,18 +289,6 @@ func extension(file string) string { return strings.ToLower(strings.TrimPrefix(p
 // isMissing says that a file or an object is not there.
 func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) == fault.NotFound
-}
-
-// fieldsOf is what the layout may say of an item's nth track, counted from 0: the same
-// as when it was archived.
-func fieldsOf(of *session.Session, it *session.Item, n int) archive.Fields {
-	base := filepath.Base(cmp.Or(it.Source.Path, it.Source.Name))
-	t := it.Tracks[n]
-	return archive.Fields{
-		Session: of.ID, Name: of.Name, Index: it.Index, Stem: strings.TrimSuffix(base, path.Ext(base)),
-		N: n + 1, AudioID: t.AudioID, Title: t.Title,
-		Provider: of.Provider, Account: of.Account, Model: it.EffectiveParams(&of.Spec).Model, Date: time.UnixMilli(of.Created).UTC(),
-	}
 }
 
 // removeEmpty removes the directories below one, and itself, that hold nothing.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/bucket"
 	"github.com/segue-audio/segue/internal/bulk"
@@ -231,8 +232,7 @@ func (p *provisioner) again(ctx context.Context, of *session.Session, it *sessio
 	if err := p.open(); err != nil {
 		return nil, err
 	}
-	tags := archive.Tags{Title: t.Title, Comment: "segue item " + it.ID() + ", audio " + t.AudioID}
-	ways := map[string]archive.Tags{"plain": {}, "tagged": tags}
+	ways := map[string]archive.Tags{"plain": {}, "tagged": handlers.TagsOf(it, t)}
 	order := []string{"plain", "tagged"}
 	if p.sys.keeping().Tags {
 		order = []string{"tagged", "plain"}
