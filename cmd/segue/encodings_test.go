@@ -131,6 +131,15 @@ func TestEncodings(t *testing.T) {
 	if len(hashes) != 3 {
 		t.Errorf("the plans of three songs are %v, want three", hashes)
 	}
+	// いす.wav and うた in Shift-JIS, which the name of another file must not be taken for.
+	chair := song{"いす.wav", "うた"}
+	if err := os.WriteFile(chair.name, samples.Files()[3].Data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := "source,prompt,continue-at\n\x82\xa2\x82\xb7.wav,\x82\xa4\x82\xbd,2\n\x82\xa2\x82\xb7.wav,\x82\xa4\x82\xbd,2\n"
+	if got, want := hash(plan([]byte(in), "csv", "shift_jis")), hash(plan(plain(chair.table()), "csv", "")); got != want {
+		t.Errorf("Shift-JIS: plan %s, want that of UTF-8: %s", got, want)
+	}
 	// What is not said is not guessed, and what there is no decoder for is named.
 	for _, c := range []struct {
 		manifest             []byte
@@ -139,8 +148,8 @@ func TestEncodings(t *testing.T) {
 		{oneByte(western.table()), "csv", "", `^error: list.csv:2: the line is not UTF-8: .* is é in Latin-1 .*name its encoding \(latin-1\)$`},
 		{oneByte(windows.lines()), "jsonl", "latin-1", `^error: list.jsonl:1: the line is not Latin-1: .* in Windows-1252$`},
 		// ありがとう in Shift-JIS.
-		{[]byte("source,prompt\nsong.wav,\x82\xa0\x82\xe8\x82\xaa\x82\xc6\x82\xa4\n"), "csv", "", `^error: list.csv:2: .* looks like Shift-JIS; .*iconv`},
-		{[]byte("source\n"), "stdin", "shift-jis", `^error: --encoding: it is utf-8, .*, not "shift-jis"; iconv makes UTF-8 of any other$`},
+		{[]byte("source,prompt\nsong.wav,\x82\xa0\x82\xe8\x82\xaa\x82\xc6\x82\xa4\n"), "csv", "", `^error: list.csv:2: .* looks like Shift-JIS; .*name its encoding \(shift_jis\)$`},
+		{[]byte("source\n"), "stdin", "klingon", `^error: --encoding: it is utf-8, .* or another that browsers know by name, not "klingon"$`},
 	} {
 		refused := plan(c.manifest, c.form, c.encoding)
 		refused.stdout = "" // the plan of what is wrong

@@ -122,7 +122,7 @@ func (s *submission) findings(f *pflag.FlagSet) []source.Finding {
 		all = append(all, wrong("--plan", fmt.Sprintf("%q is not the hash of a plan of this version; segue plan prints it", s.plan)))
 	}
 	if !source.IsEncoding(s.encoding) {
-		all = append(all, wrong("--encoding", fmt.Sprintf("it is %s, not %q; iconv makes UTF-8 of any other", source.Encodings, s.encoding)))
+		all = append(all, wrong("--encoding", fmt.Sprintf("it is %s, not %q", source.Encodings, s.encoding)))
 	}
 	if !(s.credits >= 0 && s.credits <= 1e9) {
 		all = append(all, wrong("--budget", fmt.Sprintf("it is 0 to 1e9 credits, not %g", s.credits)))

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	charset "golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/htmlindex"
 )
 
 // The encodings that Options.Encoding names.
@@ -29,13 +32,33 @@ const (
 )
 
 // Encodings are what Options.Encoding may be, in words. Other names of theirs are
-// understood as well.
-const Encodings = UTF8 + ", " + Latin1 + ", " + Windows1252 + ", " + UTF16LE + " or " + UTF16BE
+// understood as well, and every encoding of the WHATWG's list that browsers go by.
+const Encodings = UTF8 + ", " + Latin1 + ", " + Windows1252 + ", " + UTF16LE + ", " + UTF16BE + ", shift_jis, gbk, big5, euc-kr or another that browsers know by name"
 
 // IsEncoding says that manifests in an encoding of this name can be read.
 func IsEncoding(name string) bool {
-	_, known := encodings[strings.ToLower(name)]
+	_, _, known := encodingOf(name)
 	return known
+}
+
+// encodingOf is the name that an encoding goes by here, and its decoder where that is
+// not ours: ours find the line that is broken, and need no table.
+func encodingOf(name string) (string, charset.Encoding, bool) {
+	if ours, known := encodings[strings.ToLower(name)]; known {
+		return ours, nil, true
+	}
+	other, err := htmlindex.Get(name)
+	if err != nil {
+		return "", nil, false
+	}
+	canonical, err := htmlindex.Name(other)
+	if err != nil || canonical == "replacement" || canonical == "x-user-defined" {
+		return "", nil, false // the list's ways to read nothing
+	}
+	if ours, known := encodings[canonical]; known {
+		return ours, nil, true
+	}
+	return canonical, other, true
 }
 
 // encodings are the names that people use.
@@ -53,7 +76,7 @@ const badByte = 0xff
 // plain gives r as UTF-8, with its encoding. What a byte order mark says goes
 // before what was named. An error is a sentence for people.
 func plain(r io.Reader, named string) (*bufio.Reader, string, error) {
-	encoding, known := encodings[strings.ToLower(named)]
+	called, other, known := encodingOf(named)
 	if !known {
 		return nil, "", fmt.Errorf("there is no encoding %q here; it is %s", named, Encodings)
 	}
@@ -75,14 +98,16 @@ func plain(r io.Reader, named string) (*bufio.Reader, string, error) {
 	switch order := unmarked(head); {
 	case order != nil:
 		return decoded(raw, fromUTF16(order)), utf16Text, nil
-	case encoding == UTF8:
+	case other != nil:
+		return bufio.NewReaderSize(other.NewDecoder().Reader(raw), 64<<10), called, nil
+	case called == UTF8:
 		return raw, UTF8, nil
-	case encoding == UTF16LE:
+	case called == UTF16LE:
 		return decoded(raw, fromUTF16(binary.LittleEndian)), utf16Text, nil
-	case encoding == UTF16BE:
+	case called == UTF16BE:
 		return decoded(raw, fromUTF16(binary.BigEndian)), utf16Text, nil
 	}
-	return decoded(raw, fromBytes(encoding)), encoding, nil
+	return decoded(raw, fromBytes(called)), called, nil
 }
 
 // beginnings are byte order marks, and what is no text.
@@ -220,6 +245,8 @@ func notText(line []byte, encoding string) string {
 	switch {
 	case bytes.IndexByte(line, 0) >= 0:
 		return "there is a NUL byte in the line: the file is damaged, or no text"
+	case encodings[encoding] == "" && encoding != utf16Text && bytes.ContainsRune(line, utf8.RuneError):
+		return "the line is not " + encoding + ": it has bytes that stand for nothing there"
 	case utf8.Valid(line):
 		return ""
 	case encoding == utf16Text:
@@ -252,7 +279,7 @@ func notUTF8(line []byte) string {
 	}
 	where := fmt.Sprintf("the line is not UTF-8: the byte 0x%02X after %q", b, before)
 	if isJapanese(line) {
-		return where + " looks like Shift-JIS; save the file as UTF-8, or make UTF-8 of it (iconv -f SHIFT_JIS -t UTF-8)"
+		return where + " looks like Shift-JIS; save the file as UTF-8, or name its encoding (shift_jis)"
 	}
 	meant, ok := letter(Windows1252, b)
 	switch {

@@ -62,7 +62,15 @@ func TestEncodings(t *testing.T) {
 		}},
 		{
 			name: "Shift-JIS", text: "source,title\na.mp3,\x83\x65\x83\x58\x83\x67\nb.mp3,B\n", titles: []string{"B"},
-			findings: []string{`m.csv:2: the line is not UTF-8: the byte 0x83 after "a.mp3," looks like Shift-JIS; save the file as UTF-8, or make UTF-8 of it (iconv -f SHIFT_JIS -t UTF-8)`},
+			findings: []string{`m.csv:2: the line is not UTF-8: the byte 0x83 after "a.mp3," looks like Shift-JIS; save the file as UTF-8, or name its encoding (shift_jis)`},
+		},
+		{name: "Shift-JIS that is named", encoding: "Shift_JIS", text: "source,title\na.mp3,\x83\x65\x83\x58\x83\x67\nb.mp3,\x82\xa0\n", titles: []string{"テスト", "あ"}},
+		{name: "GBK", encoding: "gbk", text: "source,title\na.mp3,\xc4\xe3\xba\xc3\n", titles: []string{"你好"}},
+		{name: "EUC-KR", encoding: "euc-kr", text: "source,title\na.mp3,\xbe\xc8\xb3\xe7\n", titles: []string{"안녕"}},
+		{name: "KOI8-R", encoding: "koi8-r", text: "source,title\na.mp3,\xf0\xc5\xd3\xce\xd1\n", titles: []string{"Песня"}},
+		{
+			name: "not the Shift-JIS that was said", encoding: "shift_jis", text: "source,title\na.mp3,\xff\nb.mp3,B\n", titles: []string{"B"},
+			findings: []string{"m.csv:2: the line is not shift_jis: it has bytes that stand for nothing there"},
 		},
 		{
 			name: "what is neither", text: "source,title\na.mp3,\x81\nb.mp3,B\n", titles: []string{"B"},
@@ -81,7 +89,9 @@ func TestEncodings(t *testing.T) {
 		{name: "UTF-32", text: "\xff\xfe\x00\x00s\x00\x00\x00", findings: []string{"m.csv: this is UTF-32 text; save it as UTF-8"}},
 		{name: "a spreadsheet", text: "PK\x03\x04...", findings: []string{"m.csv: this is a spreadsheet or a ZIP archive, not text; save it as CSV in UTF-8"}},
 		{name: "gzip", text: "\x1f\x8b\x08", findings: []string{"m.csv: this is compressed; unpack it first"}},
-		{name: "unknown", encoding: "koi8-r", text: rows, findings: []string{`m.csv: there is no encoding "koi8-r" here; it is utf-8, latin-1, windows-1252, utf-16le or utf-16be`}},
+		{name: "unknown", encoding: "iso-2022-kr", text: rows, findings: []string{
+			`m.csv: there is no encoding "iso-2022-kr" here; it is utf-8, latin-1, windows-1252, utf-16le, utf-16be, shift_jis, gbk, big5, euc-kr or another that browsers know by name`,
+		}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
