@@ -49,6 +49,9 @@ func (h *Handlers) standing(ctx context.Context, j *job) (clip *provider.Clip, o
 		return nil, "", nil
 	}
 	clip, of, err = h.Clips.Find(ctx, &j.Session, &j.Item)
+	if clip != nil && gone(clip, j.Now) {
+		clip = nil
+	}
 	if err == nil && clip == nil {
 		if of, err = h.Clips.Begin(ctx, &j.Session, &j.Item, uploadLease); err == nil && of != "" {
 			return nil, of, errElsewhere
@@ -57,9 +60,6 @@ func (h *Handlers) standing(ctx context.Context, j *job) (clip *provider.Clip, o
 	if err != nil && fault.CodeOf(err) != fault.Unavailable && ctx.Err() == nil {
 		h.Log.WarnContext(ctx, "whether the audio was uploaded before is not known: it is uploaded", slog.String("item", j.Item.ID()), slog.String("cause", fault.Reason(err)))
 		return nil, "", nil
-	}
-	if clip != nil && gone(clip, j.Now) {
-		clip = nil
 	}
 	return clip, of, err
 }
@@ -74,7 +74,9 @@ func (h *Handlers) reuse(ctx context.Context, j *job, clip *provider.Clip, of st
 // way. A worker that dies over that one does not stop this one for longer than the lease.
 func (h *Handlers) awaitOther(ctx context.Context, j *job, other string) error {
 	why := session.Failure{Code: fault.Pending, Step: j.Item.Step, Reason: errElsewhere.Error() + " as " + other, Charge: fault.ChargeNone.String()}
-	return outcome(h.giveBack(ctx, j, why, uploadLook), wait(uploadLook, errElsewhere))
+	token := j.token
+	err := h.record(ctx, j, uploadLook+soon, func(it *session.Item, _ time.Time) error { return it.PutBack(token, why) })
+	return outcome(err, wait(uploadLook, errElsewhere))
 }
 
 // keepClip remembers an upload as soon as it has ended, so that others of the same audio

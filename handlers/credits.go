@@ -111,7 +111,15 @@ func (h *Handlers) unaffordable(ctx context.Context, j *job, cause error) error 
 	if err := h.Gate.Park(ctx, idOf(&j.Session), j.Session.ID, parkedFor(cause)); err != nil {
 		return h.postpone(ctx, j, err)
 	}
-	return h.yield(ctx, j, cause)
+	return h.starve(ctx, j, cause)
+}
+
+// starve is yield for want of credits.
+func (h *Handlers) starve(ctx context.Context, j *job, cause error) error {
+	why := failure(j.Item.Step, cause)
+	why.Charge = fault.ChargeNone.String()
+	token := j.token
+	return h.record(ctx, j, soon, func(it *session.Item, _ time.Time) error { return it.Park(token, why) })
 }
 
 // usedUp says that credits were refused for good: by a budget of the session's own, or
@@ -182,7 +190,7 @@ func (h *Handlers) park(ctx context.Context, j *job, r request, why session.Fail
 	why.Reason = "parked until the account has credits again: " + why.Reason
 	pause := account.Pause{For: 2 * parked, Why: "no credits: " + fault.Reason(cause), Code: DryPause}
 	if limited(j.account, j.Item.Step) && h.close(ctx, idOf(&j.Session), string(j.Item.Step), pause) {
-		return h.yield(ctx, j, fault.Uncharged(fault.Exhausted, "handlers.park", errors.New(why.Reason)))
+		return h.starve(ctx, j, fault.Uncharged(fault.Exhausted, "handlers.park", errors.New(why.Reason)))
 	}
 	return outcome(h.giveBack(ctx, j, why, parked), wait(parked, cause))
 }

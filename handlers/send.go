@@ -162,11 +162,13 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 	token := j.token
 	charge := fault.ChargeOf(cause)
 	why.Charge = charge.String()
+	if j.notFound(cause) {
+		h.forgetClip(ctx, j)
+	}
 	switch {
 	case r.paid && charge == fault.ChargeUnknown:
 		return h.doubt(ctx, j, why, cause)
 	case j.stagedInVain(cause) || j.sparedInVain(cause):
-		h.forgetClip(ctx, j)
 		err := h.record(ctx, j, soon, func(it *session.Item, now time.Time) error {
 			return errors.Join(it.Release(token, why), it.Restage(now))
 		})
@@ -186,14 +188,19 @@ func (h *Handlers) refused(ctx context.Context, j *job, r request, cause error) 
 // upload had staged for it for free. Staging once more may help; it helps at most
 // once.
 func (j *job) stagedInVain(cause error) bool {
-	return j.Item.Step == session.StepExtend && fault.CodeOf(cause) == fault.NotFound &&
+	return j.notFound(cause) && fault.ChargeOf(cause) == fault.ChargeNone &&
 		j.Item.Clip.URL != "" && !j.account.Info.Uploads.Paid && j.Item.Used[session.StepUpload] <= 1
 }
 
 // sparedInVain says that the provider did not find, at no cost, the clip of another
 // item: this one is uploaded after all.
 func (j *job) sparedInVain(cause error) bool {
-	return j.Item.Step == session.StepExtend && fault.CodeOf(cause) == fault.NotFound && j.Item.ClipOf != ""
+	return j.notFound(cause) && fault.ChargeOf(cause) == fault.ChargeNone && j.Item.ClipOf != ""
+}
+
+// notFound says that the provider did not find what it was to continue.
+func (j *job) notFound(cause error) bool {
+	return j.Item.Step == session.StepExtend && fault.CodeOf(cause) == fault.NotFound
 }
 
 // doubt records a paid request whose outcome is unknown. It is never sent again

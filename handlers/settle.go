@@ -3,14 +3,18 @@ package handlers
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
+	"io"
+	"iter"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/longjson"
 	"github.com/segue-audio/segue/internal/session"
 	"github.com/segue-audio/segue/tasks"
 )
@@ -93,50 +97,98 @@ func (h *Handlers) remember(ctx context.Context, id string) error {
 // songs says where it came from without Redis. A session that settles again is
 // written over; no other session is.
 func (h *Handlers) report(ctx context.Context, id string) error {
-	const op = "handlers.Settle"
 	current, err := h.Store.Session(ctx, id)
 	if err != nil {
 		return err
 	}
-	view, err := h.Store.View(ctx, id)
+	view, name := current.View(), h.recordName(current)
+	err = h.Store.Each(ctx, id, 0, 0, func(it *session.Item) error {
+		view.AudioIDs = append(view.AudioIDs, it.AudioIDs()...)
+		view.CreditsSpent += it.Credits()
+		view.Committed += it.Committed()
+		name.look(it)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	if err := h.Ledger.Agree(ctx, accountOf(current), id, view.Committed); err != nil {
 		return err
 	}
-	// A signed URL does not belong into a file that is kept (P5).
-	for i := range view.Items {
-		for t := range view.Items[i].Tracks {
-			view.Items[i].Tracks[t].AudioURL = ""
-		}
-	}
-	body, err := json.MarshalIndent(view, "", "  ")
-	if err != nil {
-		return fault.New(fault.Internal, op, err)
-	}
 	store, err := h.Archive(current.Archive)
 	if err != nil {
 		return err
 	}
-	return store.Put(ctx, h.recordName(current, view), bytes.NewReader(append(body, '\n')))
+	text, remove := spool(current.Total)
+	defer remove()
+	if err := longjson.Write(text, view, longjson.List{Name: "items", Elements: h.records(ctx, id)}); err != nil {
+		return err
+	}
+	if file, ok := text.(io.Seeker); ok {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return fault.New(fault.Unavailable, "handlers.Settle", err)
+		}
+	}
+	return store.Put(ctx, name.String(), text)
+}
+
+// inMemory is how many items are written down in memory, at some 1 KB each. What is
+// larger is written to a temporary file, if there may be one.
+const inMemory = 5000
+
+func spool(items int) (text io.ReadWriter, remove func()) {
+	if items > inMemory {
+		if file, err := os.CreateTemp("", "segue-session-*.json"); err == nil {
+			return file, func() { _, _ = file.Close(), os.Remove(file.Name()) } // the system tidies up what is left
+		}
+	}
+	return new(bytes.Buffer), func() {}
+}
+
+// errEnough ends a reading that nobody listens to any more.
+var errEnough = errors.New("enough")
+
+// records are the session's items as they are written down.
+func (h *Handlers) records(ctx context.Context, id string) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		err := h.Store.Each(ctx, id, 0, 0, func(it *session.Item) error {
+			view := it.View()
+			// A signed URL does not belong into a file that is kept (P5).
+			for t := range view.Tracks {
+				view.Tracks[t].AudioURL = ""
+			}
+			if !yield(view, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(nil, err)
+		}
+	}
 }
 
 // recordName is where a session is written down: in the folder that the layout gives
 // it, where its results are there. They are not when the layout was changed meanwhile.
-func (h *Handlers) recordName(current *session.Session, view *session.View) string {
+type recordName struct{ folder, within, aside string }
+
+func (h *Handlers) recordName(current *session.Session) *recordName {
 	f := archive.Fields{
 		Session: current.ID, Name: current.Name, Provider: current.Provider, Account: current.Account,
 		Date: time.UnixMilli(current.Created).UTC(),
 	}
 	layout := h.keeping().Layout
 	folder, _ := layout.Folder(f)
-	for i := range view.Items {
-		for _, t := range view.Items[i].Tracks {
-			if t.File != "" && !strings.Contains("/"+filepath.ToSlash(t.File), "/"+folder+"/") {
-				return archive.RecordAside(current.ID)
-			}
+	return &recordName{folder: folder, within: layout.Record(f), aside: archive.RecordAside(current.ID)}
+}
+
+// look finds out whether an item's results lie elsewhere.
+func (n *recordName) look(it *session.Item) {
+	for _, t := range it.Tracks {
+		if t.File != "" && !strings.Contains("/"+filepath.ToSlash(t.File), "/"+n.folder+"/") {
+			n.within = n.aside
 		}
 	}
-	return layout.Record(f)
 }
+
+func (n *recordName) String() string { return n.within }

@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/segue-audio/segue/enqueue"
+	"github.com/segue-audio/segue/internal/longjson"
 	"github.com/segue-audio/segue/internal/session"
 )
 
@@ -22,6 +23,22 @@ func (a *app) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// printEnd prints an object that has the items of a session and what it was submitted
+// without. Both are written one by one: as text they are longer than as they are.
+// head gives the object without them: its items empty, and reused nil where nothing was
+// left out.
+func (a *app) printEnd(status *sessionEnd, head func(s *enqueue.Status, reused *[]reused) any) error {
+	empty := *status.Status
+	empty.Items = []enqueue.ItemStatus{}
+	lists := []longjson.List{{Name: "items", Elements: longjson.Of(status.Items)}}
+	var left *[]reused
+	if len(status.Reused) > 0 {
+		left = &[]reused{}
+		lists = append(lists, longjson.List{Name: "reused", Elements: longjson.Of(status.Reused)})
+	}
+	return longjson.Write(a.stdout, head(&empty, left), lists...)
 }
 
 // table makes a table that fits what reads stdout.

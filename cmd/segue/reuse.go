@@ -240,12 +240,12 @@ type sessionEnd struct {
 	Reused []reused `json:"reused,omitempty"`
 }
 
-// sparing is what segue status --json prints, with what the session was submitted
-// without.
-type sparing struct {
-	statusView
-	// Reused is left out when nothing was.
-	Reused []reused `json:"reused,omitempty"`
+// endHead is a sessionEnd whose lists are written one by one.
+func endHead(s *enqueue.Status, left *[]reused) any {
+	return struct {
+		*enqueue.Status
+		Reused *[]reused `json:"reused,omitempty"`
+	}{s, left}
 }
 
 // spareWords says how much of the inputs is not done, and why.

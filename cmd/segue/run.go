@@ -74,6 +74,9 @@ type seeing struct {
 func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submission, args []string, how seeing) error {
 	screen := a.screen()
 	defer screen.close()
+	// What is submitted, and what came of it, is held whole; the work between is not.
+	usual := collectOften()
+	defer usual()
 	s, p, err := a.inputs(ctx, cfg, sub, args, screen.probing)
 	if err != nil {
 		return err
@@ -89,13 +92,15 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 	if err != nil {
 		return errors.Join(err, sys.close())
 	}
+	usual()
 	unfinished := a.finish(ctx, sys, p, id, screen, how)
+	defer collectOften()()
 	status, needed, err := sys.outcome(context.WithoutCancel(ctx), id)
 	err = errors.Join(err, sys.close())
 	screen.close()
 	switch {
 	case unfinished != nil && err == nil && a.json:
-		return errors.Join(unfinished, a.printJSON(status)) // how far it came
+		return errors.Join(unfinished, a.printEnd(status, endHead)) // how far it came
 	case unfinished != nil:
 		return errors.Join(unfinished, err)
 	case err != nil:
@@ -406,7 +411,7 @@ func submittedOtherwise(err error) error {
 // the budget that would do for what failed for want of one, or 0.
 func (a *app) results(status *sessionEnd, needed float64) error {
 	if a.json {
-		if err := a.printJSON(status); err != nil {
+		if err := a.printEnd(status, endHead); err != nil {
 			return err
 		}
 	} else {

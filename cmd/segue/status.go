@@ -88,7 +88,12 @@ func (a *app) status(ctx context.Context, sys *system, id string, watch bool, ti
 		return err
 	}
 	if a.json {
-		return a.printJSON(sparing{statusView{status.Status, found.priority, found.waits, found.draining, risk}, status.Reused})
+		return a.printEnd(status, func(s *enqueue.Status, left *[]reused) any {
+			return struct {
+				statusView
+				Reused *[]reused `json:"reused,omitempty"`
+			}{statusView{s, found.priority, found.waits, found.draining, risk}, left}
+		})
 	}
 	a.printSummary(status.Status)
 	a.printRisk(risk, id)
