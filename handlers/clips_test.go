@@ -8,6 +8,7 @@ import (
 
 	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
 )
@@ -123,6 +124,62 @@ func TestUploaderDies(t *testing.T) {
 	r.carryOn(id)
 	r.wantEnd(id, 1, "clip-op-2", "", 12)
 	r.wantCharges("upload a.mp3 in remote-1", "upload b.mp3 in remote-1", "extend clip-op-2 at 55")
+}
+
+// TestWaitingForAnotherUploadIsNoAttempt: it takes minutes, and leaves an upload all the
+// attempts that it has.
+func TestWaitingForAnotherUploadIsNoAttempt(t *testing.T) {
+	r := newRig(t)
+	book := withClips(r)
+	book.begun["ff"] = announced{"ses_other.0", r.clock.Add(time.Minute)}
+	id := r.submit(1, session.Spec{})
+	for range 8 {
+		task, _ := r.next(id, 0)
+		if err := r.deliver(task); err == nil {
+			t.Error("the upload began, want it to wait")
+		}
+		r.pass(5 * time.Second)
+	}
+	if it := r.item(id, 0); it.Attempts != 0 || it.Failure == nil {
+		t.Errorf("%d attempts counted, for %+v; want none, and a reason", it.Attempts, it.Failure)
+	}
+	r.pass(time.Minute)
+	r.vendor.submits = []func(func()) error{refuse(fault.Malformed)} // a proxy's page
+	r.carryOn(id)
+	r.wantEnd(id, 0, "clip-op-1", "", 12)
+}
+
+// TestOldClipIsUploadedOnce: what is about to expire is uploaded by one for all.
+func TestOldClipIsUploadedOnce(t *testing.T) {
+	r := newRig(t)
+	book := withClips(r)
+	book.clips["ff"] = session.Item{Session: "ses_old", Clip: &provider.Clip{ID: "old", Expires: r.clock.Add(time.Minute)}}
+	id := r.submit(3, session.Spec{})
+	r.carryOn(id)
+	r.wantCharges("upload a.mp3 in remote-1", "extend clip-op-1 at 55", "extend clip-op-1 at 55", "extend clip-op-1 at 55")
+}
+
+// TestLostClipThatWasCharged: a refusal that was paid for ends the item, with what it
+// cost, and the clip is not offered to others.
+func TestLostClipThatWasCharged(t *testing.T) {
+	r := newRig(t)
+	book := withClips(r)
+	r.carryOn(r.submit(1, session.Spec{}))
+	r.vendor.submits = []func(func()) error{func(bill func()) error {
+		bill()
+		return &fault.Error{Code: fault.NotFound, Charge: fault.ChargeMade, Op: "vendor.Extend", Err: errors.New("clip not found")}
+	}}
+	id := r.submit(1, session.Spec{})
+	r.carryOn(id)
+	it := r.item(id, 0)
+	if it.Label() != "failed" || it.Credits() != 10 || len(book.clips) != 0 {
+		t.Errorf("%s for %g credits, with %d clips in the book; want failed, 10 and none", it.Label(), it.Credits(), len(book.clips))
+	}
+	r.wantCharges("upload a.mp3 in remote-1", "extend clip-op-1 at 55", "extend clip-op-1 at 55")
+	spent, err := r.ledger.Totals(t.Context(), ledger.Account{Provider: "vendor", Name: "main"}, ledger.ScopeSession, id)
+	if err != nil || spent != (ledger.Totals{Spent: 10}) {
+		t.Errorf("the books have %+v, %v; want 10 spent", spent, err)
+	}
 }
 
 // TestLostClip: what the provider has no more is uploaded after all, once.

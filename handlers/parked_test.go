@@ -214,3 +214,42 @@ func TestParkedItemsCostNothing(t *testing.T) {
 		t.Errorf("%.2f commands per second for a session that waits for credits, want at most 12", few-idle)
 	}
 }
+
+// TestWaitingForCreditsIsNotWaitingForAProvider: what was parked for longer than a step
+// waits for its provider goes on as if it had just come.
+func TestWaitingForCreditsIsNotWaitingForAProvider(t *testing.T) {
+	for name, credits := range map[string]func(r *rig, has bool){
+		"a budget": func(r *rig, has bool) {
+			r.budget = new(0.0)
+			if has {
+				r.budget = nil
+			}
+			r.restart()
+		},
+		"an account": func(r *rig, has bool) {
+			if has {
+				return
+			}
+			r.vendor.submits = []func(func()) error{func(func()) error {
+				return &fault.Error{Code: fault.Exhausted, Scope: fault.ScopeAccount, Charge: fault.ChargeNone, Op: "vendor.Submit", Err: errors.New("402")}
+			}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			credits(r, false)
+			id := r.submit(1, session.Spec{})
+			task, _ := r.next(id, 0)
+			_ = r.deliver(task) // it waits, and its failure says for what
+			if it := r.item(id, 0); it.Label() != "upload.queued" || it.Failure == nil || it.Failure.Code != fault.Exhausted {
+				t.Fatalf("%s: %+v, want it to wait for credits", it.Label(), it.Failure)
+			}
+			r.pass(25 * time.Hour) // a step waits 24 for its provider
+			credits(r, true)
+			r.vendor.submits = []func(func()) error{refuse(fault.Unavailable)}
+			if current := r.carryOn(id); current.Status() != session.StatusSucceeded {
+				t.Errorf("status %s, %+v; want succeeded", current.Status(), r.item(id, 0).Failure)
+			}
+		})
+	}
+}

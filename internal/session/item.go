@@ -324,6 +324,17 @@ func (it *Item) Release(token string, why Failure) error {
 	return nil
 }
 
+// PutBack is Release for a step that waits for something else than its provider: no
+// attempt is counted.
+func (it *Item) PutBack(token string, why Failure) error {
+	attempts := it.Attempts
+	if err := it.Release(token, why); err != nil {
+		return err
+	}
+	it.Attempts = attempts
+	return nil
+}
+
 // Refuse ends the item: what was attempted failed for good, and its cost is known.
 func (it *Item) Refuse(token string, why Failure, now time.Time) error {
 	if !it.holds(token) || !it.State.claimed() {
@@ -429,6 +440,16 @@ func (it *Item) Yield(token string, why Failure) error {
 	it.Backlog = true
 	it.Rescue++ // the id of the task that is being executed is taken
 	it.Failure = &why
+	return nil
+}
+
+// Park is Yield for want of credits: how long the step may wait for its provider is
+// counted anew from when it goes on.
+func (it *Item) Park(token string, why Failure) error {
+	if err := it.Yield(token, why); err != nil {
+		return err
+	}
+	it.Since = 0
 	return nil
 }
 
