@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/segue-audio/segue/internal/fault"
 )
@@ -64,7 +63,7 @@ func (sp *spares) keep(ctx context.Context, s *system) error {
 	if !sp.unsaved || len(sp.list) == 0 {
 		return nil
 	}
-	text, err := json.Marshal(sp.list)
+	text, err := packed(sp.list)
 	if err != nil {
 		return err
 	}

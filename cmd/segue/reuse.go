@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,7 +39,7 @@ type reused struct {
 // The keys. What a command leaves out is decided once and kept, so that the same
 // command is the same session although more was paid for meanwhile.
 //
-//	segue:left:<key>          string  JSON of a list of reused; key of the command, or the session
+//	segue:left:<key>          string  a list of reused, packed; key of the command, or the session
 //	segue:{<session>}:left    string  the key above, of a session that something was left out of
 func leftKey(of string) string   { return "segue:left:" + of }
 func leftOfKey(id string) string { return "segue:{" + id + "}:left" }
@@ -92,7 +91,7 @@ func (s *system) kept(ctx context.Context, key string) (left []reused, ok bool, 
 	case err != nil:
 		return nil, false, fault.Uncharged(fault.Unavailable, op, err)
 	}
-	if err := json.Unmarshal(text, &left); err != nil {
+	if left, err = unpacked(text); err != nil {
 		return nil, false, fault.Uncharged(fault.Malformed, op, fmt.Errorf("%s: %w", key, err))
 	}
 	return left, true, nil
@@ -133,7 +132,7 @@ func (s *system) spare(ctx context.Context, asked *enqueue.Session, sub *submiss
 // decide keeps the first decision of several processes that run the same command at
 // once, unless what it counts on is gone.
 func (s *system) decide(ctx context.Context, key string, left []reused, now time.Time) ([]reused, error) {
-	text, err := json.Marshal(left)
+	text, err := packed(left)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +165,7 @@ func (s *system) spared(ctx context.Context, id, key string, left []reused) erro
 		return nil
 	}
 	of := leftKey(cmp.Or(key, id))
-	text, err := json.Marshal(left)
+	text, err := packed(left)
 	if err != nil {
 		return err
 	}
