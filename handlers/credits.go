@@ -154,8 +154,8 @@ func (h *Handlers) parkAgain(ctx context.Context, acc *account.Account, step ses
 		Credits: awaited(acc, s, step), Limits: limits(s, acc),
 	})
 	switch {
-	case err == nil || usedUp(err):
-		return false, h.Gate.Unpark(ctx, idOf(s), id) // it can pay, or ends
+	case err == nil || usedUp(err) || permanent(err):
+		return false, h.Gate.Unpark(ctx, idOf(s), id) // it can pay, or its items end
 	case fault.CodeOf(err) == fault.Exhausted:
 		return true, h.Gate.Park(ctx, idOf(s), id, parkedFor(err))
 	}
@@ -232,14 +232,30 @@ func (h *Handlers) sweepLedger(ctx context.Context) error {
 		for _, open := range stale {
 			all = append(all, h.sweepReservation(ctx, acc, open))
 		}
-		all = append(all, h.takeReading(ctx, acc))
 	}
+	denied, err := h.learnDenied(ctx)
+	return errors.Join(append(all, err, h.askBalances(ctx, accounts, denied))...)
+}
+
+// askBalances asks providers what accounts have left, where that is of use. One sweep
+// of a process at a time does so: a provider that does not answer must not keep all
+// places that the process has for sweeps and admissions.
+func (h *Handlers) askBalances(ctx context.Context, accounts []ledger.Account, denied []account.Denial) error {
+	if !h.asking.TryLock() {
+		return nil
+	}
+	defer h.asking.Unlock()
 	dry, err := h.Ledger.DryAccounts(ctx)
-	all = append(all, err)
+	all := []error{err}
 	for _, acc := range dry {
 		all = append(all, h.refill(ctx, acc))
 	}
-	all = append(all, h.sweepDenied(ctx))
+	for _, d := range denied {
+		all = append(all, h.tryKey(ctx, d))
+	}
+	for _, acc := range accounts {
+		all = append(all, h.takeReading(ctx, acc))
+	}
 	return errors.Join(all...)
 }
 

@@ -95,6 +95,7 @@ type Handlers struct {
 	looked  readings
 	trips   breakers
 	resting resting
+	asking  sync.Mutex // held by the sweep that asks for balances
 }
 
 // atWork is the claims that this process is acting on at this moment, by token.

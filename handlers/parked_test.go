@@ -13,8 +13,10 @@ import (
 	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/account"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/ledger"
 	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
+	"github.com/segue-audio/segue/tasks"
 )
 
 // purse is the account of a town whose songs cost 10 credits, and its budgets, which
@@ -252,4 +254,72 @@ func TestWaitingForCreditsIsNotWaitingForAProvider(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestParkedSessionWhoseLimitsAreWrong: nobody can say whether it can pay. Its items
+// find out, and end.
+func TestParkedSessionWhoseLimitsAreWrong(t *testing.T) {
+	r := newRig(t)
+	r.budget = new(0.0)
+	r.restart()
+	id := r.submit(1, session.Spec{})
+	task, _ := r.next(id, 0)
+	if err := r.deliver(task); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.store.SetBudget(t.Context(), id, -1); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(11 * time.Second)
+	r.sweep()
+	r.admit()
+	if waits, err := r.store.Waits(t.Context(), r.item(id, 0)); waits || err != nil {
+		t.Errorf("it waits: %t, %v; want it admitted", waits, err)
+	}
+	r.carryOn(id)
+	r.wantLabel(id, "failed")
+}
+
+// mute is a provider that does not say what an account has left until it is let go.
+type mute struct {
+	provider.Driver
+	asked chan struct{}
+	let   chan struct{}
+}
+
+func (m *mute) Credits(context.Context) (float64, error) {
+	m.asked <- struct{}{}
+	<-m.let
+	return 0, nil
+}
+
+// TestProviderThatDoesNotAnswerKeepsOneSweep: a worker has few places for sweeps and
+// admissions. Those of other accounts go on while one waits for a provider.
+func TestProviderThatDoesNotAnswerKeepsOneSweep(t *testing.T) {
+	r := newRig(t)
+	silent := &mute{Driver: r.vendor, asked: make(chan struct{}, 4), let: make(chan struct{})}
+	r.driver = silent
+	r.restart()
+	for _, name := range []string{"one", "two"} {
+		if err := r.ledger.RunDry(t.Context(), ledger.Account{Provider: "vendor", Name: name}, time.Minute, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over := make(chan error, 2)
+	sweep := func() { over <- r.h.Sweep(t.Context(), tasks.Sweep{V: 1, Slot: 1}) }
+	go sweep()
+	<-silent.asked
+	go sweep()
+	select {
+	case <-silent.asked:
+		t.Error("a second sweep waits for the provider too")
+	case err := <-over:
+		if err != nil {
+			t.Errorf("the second sweep: %v", err)
+		}
+		over <- nil // for the count below
+	}
+	close(silent.let)
+	<-over
+	<-over
 }

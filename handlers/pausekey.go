@@ -57,30 +57,30 @@ func (h *Handlers) balanceOf(ctx context.Context, acc *account.Account) (float64
 	return balance, err
 }
 
-// sweepDenied learns which accounts other workers found denied, and asks, in turns
-// with them, whether the keys are accepted by now.
-func (h *Handlers) sweepDenied(ctx context.Context) error {
+// learnDenied learns which accounts other workers found denied.
+func (h *Handlers) learnDenied(ctx context.Context) ([]account.Denial, error) {
 	denied, err := h.Gate.Denied(ctx)
+	if err == nil {
+		h.trips.learn(denied)
+	}
+	return denied, err
+}
+
+// tryKey asks, in turns with the other workers, whether a refused key is accepted by
+// now.
+func (h *Handlers) tryKey(ctx context.Context, d account.Denial) error {
+	acc, err := h.Accounts.Get(d.Provider, d.Name)
 	if err != nil {
+		return nil //nolint:nilerr // another worker has its key
+	}
+	mine, err := h.Ledger.Turn(ctx, ledger.Account{Provider: d.Provider, Name: d.Name}, "key", keyEvery)
+	if err != nil || !mine {
 		return err
 	}
-	h.trips.learn(denied)
-	var all []error
-	for _, d := range denied {
-		acc, err := h.Accounts.Get(d.Provider, d.Name)
-		if err != nil {
-			continue // another worker has its key
-		}
-		mine, err := h.Ledger.Turn(ctx, ledger.Account{Provider: d.Provider, Name: d.Name}, "key", keyEvery)
-		if err != nil || !mine {
-			all = append(all, err)
-			continue
-		}
-		if _, err := h.balanceOf(ctx, acc); err != nil {
-			h.Log.DebugContext(ctx, "a denied account has no balance", slog.String("account", d.String()), slog.String("cause", err.Error()))
-		}
+	if _, err := h.balanceOf(ctx, acc); err != nil {
+		h.Log.DebugContext(ctx, "a denied account has no balance", slog.String("account", d.String()), slog.String("cause", err.Error()))
 	}
-	return errors.Join(all...)
+	return nil
 }
 
 // denial is what this process knows of an account's credential.
