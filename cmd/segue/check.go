@@ -122,7 +122,7 @@ func (a *app) report(findings []source.Finding) error {
 			if finding.Note {
 				word = "note"
 			}
-			fmt.Fprintf(a.stderr, "%s: %s\n", word, finding.Error())
+			fmt.Fprintf(a.stderr, "%s: %s\n", word, inLine(finding.Error()))
 		}
 	}
 	if more := len(findings) - maxFindings; more > 0 {

@@ -249,8 +249,13 @@ func (e *examination) assumed(p config.Provider, info provider.Info) []string {
 	if !distant(p) {
 		return nil // nobody's money
 	}
+	return unsetPrices(e.cfg, p, info)
+}
+
+// unsetPrices are the keys of a provider's prices that nobody has set.
+func unsetPrices(cfg *config.Config, p config.Provider, info provider.Info) []string {
 	set := map[string]bool{}
-	for _, value := range e.cfg.Values() {
+	for _, value := range cfg.Values() {
 		set[value.Key] = !strings.HasPrefix(value.From, "default")
 	}
 	var keys []string

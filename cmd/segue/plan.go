@@ -236,10 +236,10 @@ func (t *teller) tell(o bulk.Outcome) error {
 	for _, finding := range o.Findings {
 		switch {
 		case !finding.Note:
-			fmt.Fprintf(t.app.stderr, "error: %s\n", finding.Error())
+			fmt.Fprintf(t.app.stderr, "error: %s\n", inLine(finding.Error()))
 		case t.notes < maxFindings:
 			t.notes++
-			fmt.Fprintf(t.app.stderr, "note: %s\n", finding.Error())
+			fmt.Fprintf(t.app.stderr, "note: %s\n", inLine(finding.Error()))
 		default:
 			t.more++
 		}

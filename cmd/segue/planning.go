@@ -74,7 +74,7 @@ func (s *system) typical(ctx context.Context, t target, step session.StepName, m
 // assumed says that the prices are the driver's guess, which nobody has put right.
 func (s *system) assumed(t target) bool {
 	known, err := s.app.providers.Info(t.provider.Driver)
-	return err == nil && known.Prices.Assumed && known.Prices.Upload == t.info.Prices.Upload && known.Prices.Extend == t.info.Prices.Extend
+	return err == nil && known.Prices.Assumed && len(unsetPrices(s.config(), t.provider, t.info)) > 0
 }
 
 // leftToSpend is the least that a budget leaves: of the account, of its day, and of

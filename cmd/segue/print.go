@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -50,7 +51,29 @@ func (a *app) table(header ...any) table.Writer {
 	style.Format.Header = text.FormatDefault
 	t.SetStyle(style)
 	t.AppendHeader(header)
+	cells := make([]table.ColumnConfig, len(header))
+	for n := range cells {
+		cells[n] = table.ColumnConfig{Number: n + 1, Transformer: func(cell any) string { return printable(fmt.Sprint(cell)) }}
+	}
+	t.SetColumnConfigs(cells)
 	return t
+}
+
+// printable is a text that may have come from outside, for a terminal: no name of a file
+// moves its cursor, colours what follows, or turns the direction of reading. Lines stay
+// lines.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// inLine is printable for what belongs into one line.
+func inLine(text string) string {
+	return strings.ReplaceAll(printable(text), "\n", string(unicode.ReplacementChar))
 }
 
 // maxRows is how many items a person is shown at once.
@@ -81,7 +104,7 @@ func (a *app) printAudioIDs(s *enqueue.Status) {
 func (a *app) printSummary(s *enqueue.Status) {
 	name := ""
 	if s.Name != "" {
-		name = " (" + s.Name + ")"
+		name = " (" + inLine(s.Name) + ")"
 	}
 	fmt.Fprintf(a.stdout, "session %s%s on %s/%s: %s\n", s.SessionID, name, s.Provider, s.Account, s.Status)
 	c := s.Counts
@@ -109,14 +132,14 @@ func (a *app) printRows(s *enqueue.Status, left []reused) {
 	inOrder(len(s.Items), left, func(n int) {
 		it := &s.Items[n]
 		if rows++; rows <= maxRows {
-			t.AppendRow(table.Row{it.Index, short(strings.TrimPrefix(it.Source, from), 48), length(it.DurationSeconds), itemStatus(it), number(it.Credits), results(it, dir)})
+			t.AppendRow(table.Row{it.Index, short(inLine(strings.TrimPrefix(it.Source, from)), 48), length(it.DurationSeconds), itemStatus(it), number(it.Credits), results(it, dir)})
 		}
 		if it.Error != nil && len(notes) < maxRows {
-			notes = append(notes, fmt.Sprintf("  %s  %s: %s (%s, %s)", it.ItemID, it.Source, it.Error.Reason, it.Error.Code, chargeWord(it.Error)))
+			notes = append(notes, fmt.Sprintf("  %s  %s: %s (%s, %s)", it.ItemID, inLine(it.Source), printable(it.Error.Reason), it.Error.Code, chargeWord(it)))
 		}
 	}, func(r *reused) {
 		if rows++; rows <= maxRows {
-			t.AppendRow(table.Row{"", short(strings.TrimPrefix(r.Source, from), 48), "", string(r.Outcome), "0", reusedResults(r, dir)})
+			t.AppendRow(table.Row{"", short(inLine(strings.TrimPrefix(r.Source, from)), 48), "", string(r.Outcome), "0", reusedResults(r, dir)})
 		}
 	})
 	t.Render()
@@ -160,10 +183,10 @@ func (a *app) printPlaces(s *enqueue.Status, left []reused) (from, to string) {
 	from, to = commonDir(names), commonDir(files)
 	var places []string
 	if from != "" {
-		places = append(places, "files from "+strings.TrimSuffix(from, "/"))
+		places = append(places, "files from "+inLine(strings.TrimSuffix(from, "/")))
 	}
 	if to != "" {
-		places = append(places, "results in "+nearby(strings.TrimSuffix(to, "/")))
+		places = append(places, "results in "+inLine(nearby(strings.TrimSuffix(to, "/"))))
 	}
 	if len(places) > 0 {
 		fmt.Fprintf(a.stdout, "%s\n\n", strings.Join(places, "\n"))
@@ -214,7 +237,7 @@ func (a *app) printHeld(s *enqueue.Status, limit int) {
 		fmt.Fprintf(a.stdout, "\n%s is held. What is known: %s.\n"+
 			"Look at the provider's own list of operations, then one of:\n"+
 			"  segue resolve %s --operation ID   it was accepted, as ID: the %s credits are spent, and it costs nothing more\n",
-			it.Source, reason(it), it.ItemID, price)
+			inLine(it.Source), printable(reason(it)), it.ItemID, price)
 		if it.Step == string(session.StepUpload) {
 			fmt.Fprintf(a.stdout, "  segue resolve %s --clip ID        it was accepted, and has become the clip ID: the same\n", it.ItemID)
 		}
@@ -254,7 +277,13 @@ func results(it *enqueue.ItemStatus, dir string) string {
 	return strings.Join(it.AudioIDs, "\n")
 }
 
-func chargeWord(e *enqueue.ItemError) string {
+// chargeWord says what became of the credits of what went wrong. What an item has cost
+// before it came to be fetched stands beside it.
+func chargeWord(it *enqueue.ItemStatus) string {
+	e := it.Error
+	if e.Step == string(session.StepFetch) {
+		return "fetching costs nothing"
+	}
 	if e.Charge == "" {
 		return "charge unknown"
 	}

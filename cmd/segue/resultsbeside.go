@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/segue-audio/segue/handlers"
@@ -29,7 +30,10 @@ const maxSidecar = 4 << 20
 func (c *copier) beside(ctx context.Context, of *session.Session, it *session.Item, files []string) error {
 	root, layout, ok := c.shelfOf(of, it)
 	if !ok {
-		return nil // filed by a layout that nobody knows any more, or not at all
+		if slices.ContainsFunc(it.Tracks, func(t session.Track) bool { return t.File != "" }) {
+			c.bare++ // filed by a layout that nobody knows any more
+		}
+		return nil
 	}
 	name := layout.Item(handlers.FieldsOf(of, it, 0, it.Tracks[0]))
 	raw, err := c.small(ctx, root, name+".json", maxSidecar)

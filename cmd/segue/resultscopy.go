@@ -55,6 +55,8 @@ type copier struct {
 	to     archive.Archive
 	layout archive.Layout
 	missed []error
+	// bare is how many items were copied without what lies beside them.
+	bare int
 }
 
 // copyResults copies what a session has brought into a directory, in the order of its
@@ -81,6 +83,10 @@ func (s *system) copyResults(ctx context.Context, view *resultsView, out string)
 	}
 	if err != nil {
 		return err
+	}
+	if c.bare > 0 {
+		fmt.Fprintf(s.app.stderr, "note: of %s only the tracks were copied: they were archived under another archive.layout, "+
+			"and what lies beside them there (JSON file, cover, source) is not found under this one\n", plural(c.bare, "file"))
 	}
 	return c.verdict()
 }

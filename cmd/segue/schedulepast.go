@@ -141,6 +141,9 @@ func (a *app) backfill(ctx context.Context, sys *system, book *schedule.Store, n
 		if to, err = pointIn(window[1], zone); err != nil {
 			return usage("--to: %s", err)
 		}
+		if to.Before(from) {
+			return usage("--to is before --from")
+		}
 	}
 	filled, err := book.Backfill(ctx, name, from, to)
 	if err != nil {

@@ -67,7 +67,9 @@ func (s *screen) Write(p []byte) (int, error) {
 }
 
 // say writes one line.
-func (s *screen) say(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
+func (s *screen) say(format string, args ...any) {
+	fmt.Fprintln(s, inLine(fmt.Sprintf(format, args...)))
+}
 
 // close leaves the bars as they are.
 func (s *screen) close() {
@@ -206,7 +208,7 @@ func (s *screen) showItems(items []*session.Item) {
 // bar adds a bar. All bars are of one width: what stands beside them is aligned.
 func (s *screen) bar(index, priority, total int, name string) *mpb.Bar {
 	return s.bars.AddBar(int64(total), mpb.BarPriority(priority),
-		mpb.PrependDecorators(decor.Name(short(name, 32), decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.Name(short(inLine(name), 32), decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 			text, _ := s.labels.Load(index)
 			return fmt.Sprint(text)

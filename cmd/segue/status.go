@@ -117,6 +117,17 @@ func (a *app) sessionsCommand() *cobra.Command {
 	return cmd
 }
 
+// sessionRow is a session as a list of them has it: without what is summed over its
+// items, which are not read.
+type sessionRow struct {
+	SessionID string         `json:"sessionId"`
+	Name      string         `json:"name"`
+	Provider  string         `json:"provider"`
+	Account   string         `json:"account"`
+	Status    string         `json:"status"`
+	Counts    enqueue.Counts `json:"counts"`
+}
+
 func (a *app) sessions(ctx context.Context, sys *system, limit int) error {
 	if limit < 1 {
 		return usage("--limit is %d; it is 1 or more", limit)
@@ -125,7 +136,7 @@ func (a *app) sessions(ctx context.Context, sys *system, limit int) error {
 	if err != nil {
 		return err
 	}
-	all := make([]*enqueue.Status, 0, len(ids))
+	all := make([]sessionRow, 0, len(ids))
 	for _, id := range ids {
 		status, err := sys.client.Progress(ctx, id)
 		if errors.Is(err, enqueue.ErrNotFound) {
@@ -134,7 +145,7 @@ func (a *app) sessions(ctx context.Context, sys *system, limit int) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, status)
+		all = append(all, sessionRow{status.SessionID, status.Name, status.Provider, status.Account, status.Status, status.Counts})
 	}
 	if a.json {
 		return a.printJSON(all)

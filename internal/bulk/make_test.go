@@ -270,7 +270,7 @@ func TestCredits(t *testing.T) {
 	}
 	wantWarnings := []string{
 		"kie/main is 6.4 credits short: there are enough for 3 of 4 inputs",
-		"prices are assumed: a provider publishes none, and the configuration states none",
+		"prices are assumed: the provider publishes none, and the configuration (credits) does not state them",
 	}
 	if diff := cmp.Diff(wantWarnings, p.Warnings); diff != "" || p.Credits != 36.5 {
 		t.Errorf("%g credits, want 36.5; warnings (-want +got):\n%s", p.Credits, diff)

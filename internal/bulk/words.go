@@ -26,7 +26,7 @@ func (p *Plan) warnings() []string {
 		add("deleted perhaps before their turn, and then uploaded and paid for again: %s", plural(n, "clip"))
 	}
 	if p.PricesAssumed {
-		add("prices are assumed: a provider publishes none, and the configuration states none")
+		add("prices are assumed: the provider publishes none, and the configuration (credits) does not state them")
 	}
 	if n := p.Inputs.Unread; n > 0 {
 		add("only parts were read of %s: what was paid for is not recognised there", plural(n, "remote input"))
