@@ -130,11 +130,36 @@ func (h *Handlers) takeTurn(ctx context.Context, acc *account.Account, step sess
 			return 0, err != nil, err
 		}
 	}
-	items, left, err := h.Store.Admit(ctx, picked.Session, step, picked.Allowed)
+	allowed := picked.Allowed
+	if step == session.StepUpload {
+		room, err := h.roomAhead(ctx, picked.Session)
+		if allowed = min(allowed, room); err != nil || allowed <= 0 {
+			return 0, err != nil, err // the sweep lets it join again
+		}
+	}
+	items, left, err := h.Store.Admit(ctx, picked.Session, step, allowed)
 	if err == nil && len(items) > 0 {
 		served, err = h.letIn(ctx, acc, step, items)
 	}
 	return served, err != nil || left+len(items) > served, err
+}
+
+// roomAhead says how many items of a session may yet be uploaded ahead of their extend.
+// Those of one that was parked have left the stock: without this, every song that it
+// can pay for would have it stage many more.
+func (h *Handlers) roomAhead(ctx context.Context, id string) (int, error) {
+	s, err := h.Store.Session(ctx, id)
+	if fault.CodeOf(err) == fault.NotFound {
+		return stock, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	room := stock - s.Counts[string(session.StepExtend)+"."+string(session.Queued)]
+	for _, state := range []session.State{session.Running, session.Sending, session.Waiting} {
+		room -= s.Counts[string(session.StepUpload)+"."+string(state)]
+	}
+	return room, nil
 }
 
 // letIn gives admitted items their slots and their tasks, as far as there is room, and

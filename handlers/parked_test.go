@@ -323,3 +323,36 @@ func TestProviderThatDoesNotAnswerKeepsOneSweep(t *testing.T) {
 	<-over
 	<-over
 }
+
+// staging is a strict vendor that knows what was staged there.
+type staging struct {
+	*strict
+	staged sync.Map
+}
+
+func (s *staging) Upload(ctx context.Context, r *provider.Upload) (*provider.Accepted, error) {
+	s.staged.Store(r.Audio.Name, true)
+	return s.strict.Upload(ctx, r)
+}
+
+// TestASongNowAndThenStagesNoMoreThanOneStock: what is staged expires, and a session
+// whose budget grows by one song at a time needs no more of it for that.
+func TestASongNowAndThenStagesNoMoreThanOneStock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := 30.0
+		vendor, purse := &staging{strict: &strict{limits: twentyInTen, takes: 20 * time.Second}}, &purse{budget: &budget}
+		w := newTownOf(t, 1, vendor.strict, purse.bind(vendor))
+		defer w.stop()
+		w.order("a", 400, true, nil)
+		time.Sleep(4 * time.Minute)
+		for songs := 4; songs <= 18; songs++ {
+			purse.raise(10 * float64(songs))
+			time.Sleep(time.Minute)
+		}
+		staged := 0
+		vendor.staged.Range(func(any, any) bool { staged++; return true })
+		if songs := vendor.songs(); songs != 18 || staged > songs+64+8 {
+			t.Errorf("%d songs for 180 credits at 10, and %d files staged; want 18, and 64 more than that at most, and 8 on their way", songs, staged)
+		}
+	})
+}
