@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,61 +41,10 @@ func (s *system) remember(ctx context.Context, current *session.Session, items [
 		}
 		group.Go(func() error { return s.index.Put(ctx, key, entryOf(info, current, it)) })
 		if info.Uploads.Clips && it.Clip != nil && it.ClipOf == "" {
-			group.Go(func() error { return clips{s}.Keep(ctx, current, it) })
+			group.Go(func() error { return bulk.Clips{Index: s.index}.Keep(ctx, current, it) })
 		}
 	}
 	return cmp.Or(group.Wait(), odd)
-}
-
-// clips is the index as the handlers see it: the audio that lies at the accounts.
-type clips struct{ *system }
-
-func clipKeyOf(current *session.Session, it *session.Item) (string, error) {
-	return bulk.ClipKey(it.Source.SHA256, current.Provider, current.Account)
-}
-
-// Find is [handlers.Clips].
-func (c clips) Find(ctx context.Context, current *session.Session, it *session.Item) (*provider.Clip, string, error) {
-	key, err := clipKeyOf(current, it)
-	if err != nil {
-		return nil, "", err
-	}
-	found, err := c.index.Clips(ctx, key)
-	if err != nil {
-		return nil, "", err
-	}
-	entry, ok := found[key]
-	if !ok {
-		return nil, "", nil
-	}
-	return &entry.Clip, entry.Item, nil
-}
-
-// Begin is [handlers.Clips].
-func (c clips) Begin(ctx context.Context, current *session.Session, it *session.Item, lease time.Duration) (string, error) {
-	key, err := clipKeyOf(current, it)
-	if err != nil {
-		return "", err
-	}
-	return c.index.Begin(ctx, key, it.ID(), lease)
-}
-
-// Keep is [handlers.Clips].
-func (c clips) Keep(ctx context.Context, current *session.Session, it *session.Item) error {
-	key, err := clipKeyOf(current, it)
-	if err != nil {
-		return err
-	}
-	return c.index.PutClip(ctx, key, bulk.ClipEntry{Clip: *it.Clip, Session: current.ID, Item: it.ID(), At: it.Updated.UTC()})
-}
-
-// Forget is [handlers.Clips].
-func (c clips) Forget(ctx context.Context, current *session.Session, it *session.Item) error {
-	key, err := clipKeyOf(current, it)
-	if err != nil {
-		return err
-	}
-	return c.index.Forget(ctx, "", key)
 }
 
 // requestOf is what an item that has succeeded is the answer to.

@@ -339,7 +339,7 @@ var atPlace func(place string)
 func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	h := &handlers.Handlers{
 		Store: s.store, Queue: s.queue, Accounts: s.accounts, Ledger: s.ledger, Gate: s.gate, Timing: timing.NewBook(s.rdb), Announced: s.announced,
-		Probe: s.probeSource, Open: s.openSource, Bulk: s.bulk, Sign: s.signObject, Remember: s.remember, Clips: clips{s}, Archive: s.archiveAt, Keeping: s.keeping,
+		Probe: s.probeSource, Open: s.openSource, Bulk: s.bulk, Sign: s.signObject, Remember: s.remember, Clips: bulk.Clips{Index: s.index}, Archive: s.archiveAt, Keeping: s.keeping,
 		Retention: retention.NewBook(s.rdb),
 		Log:       s.log, Worker: workerName(), GiveUp: s.cfg.Worker.GiveUp, Hook: atPlace,
 	}

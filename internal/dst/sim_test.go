@@ -30,6 +30,9 @@ import (
 	"github.com/segue-audio/segue/internal/timing"
 )
 
+// content is what every file of the simulation holds.
+const content = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+
 // sim is one run of one seed.
 type sim struct {
 	seed uint64
@@ -211,7 +214,7 @@ func (s *sim) equip(p *proc) *role {
 		Hook: func(place string) { s.gate(s.current, atHook, place) },
 	}
 	if s.p.clips {
-		h.Clips = clips{bulk.NewIndex(s.rdb, 0)}
+		h.Clips = bulk.Clips{Index: bulk.NewIndex(s.rdb, 0)}
 	}
 	return &role{h: h, mux: h.Mux(), receiver: &callback.Receiver{Store: s.store, Queue: q, Accounts: pool, Adopt: h.Adopt, Log: log}}
 }
