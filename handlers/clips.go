@@ -20,10 +20,12 @@ type Clips interface {
 	// Begin announces that an item is about to be uploaded. It gives the other item
 	// whose upload of the same audio was announced within the lease, or nothing.
 	Begin(ctx context.Context, s *session.Session, it *session.Item, lease time.Duration) (other string, err error)
+	// End takes that back, if it is this item that was announced.
+	End(ctx context.Context, s *session.Session, it *session.Item) error
 	// Keep remembers the clip that an item's upload ended with.
 	Keep(ctx context.Context, s *session.Session, it *session.Item) error
-	// Forget drops the clip of an item's audio: the provider has it no more.
-	Forget(ctx context.Context, s *session.Session, it *session.Item) error
+	// Lose drops the clip of the item's ClipOf: the provider has it no more.
+	Lose(ctx context.Context, s *session.Session, it *session.Item) error
 }
 
 const (
@@ -80,20 +82,26 @@ func (h *Handlers) awaitOther(ctx context.Context, j *job, other string) error {
 }
 
 // keepClip remembers an upload as soon as it has ended, so that others of the same audio
-// need not wait for the session's end, which does it again.
+// need not wait for the session's end, which does it again; and has them wait no longer
+// for one that is put off, or over.
 func (h *Handlers) keepClip(ctx context.Context, j *job, before, after *session.Item) {
-	uploaded := before.Step == session.StepUpload && after.Step != session.StepUpload && after.Clip != nil && after.ClipOf == ""
-	if !uploaded || h.Clips == nil || !j.account.Info.Uploads.Clips || after.Source.SHA256 == "" {
+	if h.Clips == nil || !j.account.Info.Uploads.Clips || before.Step != session.StepUpload || after.Source.SHA256 == "" {
 		return
 	}
-	h.unkept(ctx, after, h.Clips.Keep(ctx, &j.Session, after))
+	uploaded := after.Step != session.StepUpload && after.Clip != nil && after.ClipOf == ""
+	if uploaded {
+		h.unkept(ctx, after, h.Clips.Keep(ctx, &j.Session, after))
+	}
+	if uploaded || after.State == session.Queued && after.ClipOf == "" || after.State.Ended() {
+		h.unkept(ctx, after, h.Clips.End(ctx, &j.Session, after))
+	}
 }
 
 // forgetClip drops a clip that the provider did not find. The item that it was of keeps
 // what it has.
 func (h *Handlers) forgetClip(ctx context.Context, j *job) {
 	if j.Item.ClipOf != "" && h.Clips != nil {
-		h.unkept(ctx, &j.Item, h.Clips.Forget(ctx, &j.Session, &j.Item))
+		h.unkept(ctx, &j.Item, h.Clips.Lose(ctx, &j.Session, &j.Item))
 	}
 }
 

@@ -57,8 +57,17 @@ func (b *bookOfClips) Keep(_ context.Context, _ *session.Session, it *session.It
 	return nil
 }
 
-func (b *bookOfClips) Forget(_ context.Context, _ *session.Session, it *session.Item) error {
-	delete(b.clips, it.Source.SHA256)
+func (b *bookOfClips) End(_ context.Context, _ *session.Session, it *session.Item) error {
+	if b.begun[it.Source.SHA256].item == it.ID() {
+		delete(b.begun, it.Source.SHA256)
+	}
+	return nil
+}
+
+func (b *bookOfClips) Lose(_ context.Context, _ *session.Session, it *session.Item) error {
+	if of := b.clips[it.Source.SHA256]; of.ID() == it.ClipOf {
+		delete(b.clips, it.Source.SHA256)
+	}
 	return nil
 }
 

@@ -41,7 +41,7 @@ func (s *system) remember(ctx context.Context, current *session.Session, items [
 		}
 		group.Go(func() error { return s.index.Put(ctx, key, entryOf(info, current, it)) })
 		if info.Uploads.Clips && it.Clip != nil && it.ClipOf == "" {
-			group.Go(func() error { return bulk.Clips{Index: s.index}.Keep(ctx, current, it) })
+			group.Go(func() error { return bulk.Clips{Index: s.index}.Remember(ctx, current, it) })
 		}
 	}
 	return cmp.Or(group.Wait(), odd)

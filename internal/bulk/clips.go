@@ -25,7 +25,7 @@ func (c Clips) Find(ctx context.Context, s *session.Session, it *session.Item) (
 	}
 	found, err := c.Index.Clips(ctx, key)
 	entry, ok := found[key]
-	if err != nil || !ok {
+	if err != nil || !ok || entry.Lost {
 		return nil, "", err
 	}
 	return &entry.Clip, entry.Item, nil
@@ -40,20 +40,38 @@ func (c Clips) Begin(ctx context.Context, s *session.Session, it *session.Item, 
 	return c.Index.Begin(ctx, key, it.ID(), lease)
 }
 
-// Keep remembers the clip that an item's upload ended with.
-func (c Clips) Keep(ctx context.Context, s *session.Session, it *session.Item) error {
+// End takes back what Begin announced.
+func (c Clips) End(ctx context.Context, s *session.Session, it *session.Item) error {
 	key, err := clipOf(s, it)
 	if err != nil {
 		return err
 	}
-	return c.Index.PutClip(ctx, key, ClipEntry{Clip: *it.Clip, Session: s.ID, Item: it.ID(), At: it.Updated.UTC()})
+	return c.Index.End(ctx, key, it.ID())
 }
 
-// Forget drops the clip of an item's audio.
-func (c Clips) Forget(ctx context.Context, s *session.Session, it *session.Item) error {
+// Keep remembers the clip that an item's upload has just ended with.
+func (c Clips) Keep(ctx context.Context, s *session.Session, it *session.Item) error {
+	return c.keep(ctx, s, it, c.Index.PutClip)
+}
+
+// Remember is Keep for an upload that ended some time ago.
+func (c Clips) Remember(ctx context.Context, s *session.Session, it *session.Item) error {
+	return c.keep(ctx, s, it, c.Index.AddClip)
+}
+
+func (c Clips) keep(ctx context.Context, s *session.Session, it *session.Item, put func(context.Context, string, ClipEntry) error) error {
 	key, err := clipOf(s, it)
 	if err != nil {
 		return err
 	}
-	return c.Index.Forget(ctx, "", key)
+	return put(ctx, key, ClipEntry{Clip: *it.Clip, Session: s.ID, Item: it.ID(), At: it.Updated.UTC()})
+}
+
+// Lose notes that the clip that an item was to go on with is gone.
+func (c Clips) Lose(ctx context.Context, s *session.Session, it *session.Item) error {
+	key, err := clipOf(s, it)
+	if err != nil {
+		return err
+	}
+	return c.Index.LoseClip(ctx, key, it.ClipOf)
 }

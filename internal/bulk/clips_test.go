@@ -38,7 +38,11 @@ func TestClips(t *testing.T) {
 	begin("main", second, "ses_1.0")
 	begin("main", other, "")
 	begin("backup", second, "")
-	mini.FastForward(time.Minute)
+	mini.FastForward(50 * time.Second)
+	begin("main", first, "") // for another minute
+	mini.FastForward(50 * time.Second)
+	begin("main", second, "ses_1.0")
+	mini.FastForward(10 * time.Second)
 	begin("main", second, "")
 
 	find := func(account string, it *session.Item, want *provider.Clip, wantOf string) {
@@ -55,10 +59,34 @@ func TestClips(t *testing.T) {
 	find("main", second, &provider.Clip{ID: "clip-1"}, "ses_1.0")
 	find("backup", second, nil, "")
 	find("main", other, nil, "")
-	if err := clips.Forget(ctx, of("main"), second); err != nil {
+	if err := clips.End(ctx, of("main"), first); err != nil { // which is not the one
 		t.Fatal(err)
 	}
+	begin("main", first, "ses_1.1")
+	if err := clips.End(ctx, of("main"), second); err != nil {
+		t.Fatal(err)
+	}
+	begin("main", first, "")
+
+	// A clip is lost once, and by its own name; and who uploaded it says nothing new.
+	by := func(of string) *session.Item {
+		it := item(3, "a")
+		it.ClipOf = of
+		return it
+	}
+	must(t, clips.Lose(ctx, of("main"), by("ses_1.9")))
+	find("main", second, &provider.Clip{ID: "clip-1"}, "ses_1.0")
+	must(t, clips.Lose(ctx, of("main"), by("ses_1.0")))
 	find("main", second, nil, "")
+	must(t, clips.Remember(ctx, of("main"), first))
+	find("main", second, nil, "")
+	second.Clip = &provider.Clip{ID: "clip-2"}
+	must(t, clips.Keep(ctx, of("main"), second))
+	must(t, clips.Lose(ctx, of("main"), by("ses_1.0"))) // late
+	must(t, clips.Remember(ctx, of("main"), first))
+	find("main", first, &provider.Clip{ID: "clip-2"}, "ses_1.1")
+	must(t, clips.Remember(ctx, of("backup"), second))
+	find("backup", first, &provider.Clip{ID: "clip-2"}, "ses_1.1")
 	if _, _, err := clips.Find(ctx, of("main"), &session.Item{}); fault.CodeOf(err) != fault.Invalid {
 		t.Errorf("Find without a digest = %v, want it invalid", err)
 	}

@@ -61,11 +61,13 @@ type ClipEntry struct {
 	Session string        `json:"session"`
 	Item    string        `json:"item"`
 	At      time.Time     `json:"at,omitzero"`
+	// Lost says that the provider did not find it any more.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // Usable says that the provider still has the clip at a time.
 func (e *ClipEntry) Usable(at time.Time) bool {
-	return e.Clip.Expires.IsZero() || at.Before(e.Clip.Expires)
+	return !e.Lost && (e.Clip.Expires.IsZero() || at.Before(e.Clip.Expires))
 }
 
 // Content is what was found out about an object by reading all of it. Fields are
@@ -99,13 +101,64 @@ func (x *Index) Put(ctx context.Context, key string, e Entry) error {
 	if !e.Archived() {
 		until = e.Expires
 	}
-	return x.put(ctx, "bulk.Index.Put", prefixResult, key, e, until)
+	return x.put(ctx, "bulk.Index.Put", prefixResult, key, e, until, "")
 }
 
 // PutClip remembers a clip under its ClipKey. A later one takes its place.
 func (x *Index) PutClip(ctx context.Context, key string, e ClipEntry) error {
-	return x.put(ctx, "bulk.Index.PutClip", prefixClip, key, e, e.Clip.Expires)
+	return x.put(ctx, "bulk.Index.PutClip", prefixClip, key, e, e.Clip.Expires, "")
 }
+
+// AddClip remembers a clip of which nothing is known under its key, not even that it was
+// lost: who says so late does not take the place of who knows better.
+func (x *Index) AddClip(ctx context.Context, key string, e ClipEntry) error {
+	return x.put(ctx, "bulk.Index.AddClip", prefixClip, key, e, e.Clip.Expires, "NX")
+}
+
+// lostFor is how long it is remembered that a clip was lost: longer than any session
+// lasts that may still speak of it.
+const lostFor = 60 * 24 * time.Hour
+
+// LoseClip notes that the provider has a key's clip no more, if it is still the one that
+// an item uploaded.
+func (x *Index) LoseClip(ctx context.Context, key, item string) error {
+	const op = "bulk.Index.LoseClip"
+	if err := checkKeys(op, key); err != nil {
+		return err
+	}
+	text, err := x.rdb.Get(ctx, prefixClip+key).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil
+	case err != nil:
+		return broken(ctx, op, err)
+	}
+	var entry ClipEntry
+	if err := json.Unmarshal([]byte(text), &entry); err != nil {
+		return fault.Uncharged(fault.Malformed, op, fmt.Errorf("%s%s: %w", prefixClip, key, err))
+	}
+	if entry.Item != item || entry.Lost {
+		return nil
+	}
+	entry.Lost = true
+	lost, err := json.Marshal(entry)
+	if err != nil {
+		return fault.Uncharged(fault.Invalid, op, err)
+	}
+	if err := replaceScript.Run(ctx, x.rdb, []string{prefixClip + key}, text, lost, lostFor.Milliseconds()).Err(); err != nil {
+		return broken(ctx, op, err)
+	}
+	return nil
+}
+
+// replaceScript puts another text in the place of one that is still there.
+var replaceScript = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  return 1
+end
+return 0
+`)
 
 // Get finds results by their keys; what there is none of is not in the answer. All
 // are asked for at once: some hundred keys are a good number.
@@ -119,29 +172,47 @@ func (x *Index) Clips(ctx context.Context, keys ...string) (map[string]ClipEntry
 }
 
 // Begin announces that an item is about to become the clip of a key, for as long as the
-// lease. It gives the item that was announced before and is not over, or nothing where
-// there is none, or it is the very same.
+// lease, anew where it said so before. It gives the other item that was announced and is
+// not over, or nothing.
 func (x *Index) Begin(ctx context.Context, key, item string, lease time.Duration) (other string, err error) {
 	const op = "bulk.Index.Begin"
 	if err := checkKeys(op, key); err != nil {
 		return "", err
 	}
-	first, err := x.rdb.SetNX(ctx, prefixUploading+key, item, lease).Result()
+	other, err = beginScript.Run(ctx, x.rdb, []string{prefixUploading + key}, item, lease.Milliseconds()).Text()
 	if err != nil {
-		return "", broken(ctx, op, err)
-	}
-	if first {
-		return "", nil
-	}
-	other, err = x.rdb.Get(ctx, prefixUploading+key).Result()
-	switch {
-	case errors.Is(err, redis.Nil), err == nil && other == item:
-		return "", nil // it was over between the two, or this item begins a second time
-	case err != nil:
 		return "", broken(ctx, op, err)
 	}
 	return other, nil
 }
+
+var beginScript = redis.NewScript(`
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
+  return holder
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ''
+`)
+
+// End takes an item's announcement back: its upload is over, or is not about to be.
+func (x *Index) End(ctx context.Context, key, item string) error {
+	const op = "bulk.Index.End"
+	if err := checkKeys(op, key); err != nil {
+		return err
+	}
+	if err := endScript.Run(ctx, x.rdb, []string{prefixUploading + key}, item).Err(); err != nil {
+		return broken(ctx, op, err)
+	}
+	return nil
+}
+
+var endScript = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
+`)
 
 // Learn remembers what an object holds in the state that an ETag stands for, so that
 // it need not be read again to be recognised. An object without an ETag has no state
@@ -150,7 +221,7 @@ func (x *Index) Learn(ctx context.Context, address, etag string, c Content) erro
 	if etag == "" {
 		return nil
 	}
-	return x.put(ctx, "bulk.Index.Learn", prefixContent, contentKey(address, etag), c, time.Time{})
+	return x.put(ctx, "bulk.Index.Learn", prefixContent, contentKey(address, etag), c, time.Time{}, "")
 }
 
 // Recall is what Learn was told of an object in this state; ok is false when it was
@@ -169,26 +240,9 @@ func (x *Index) Recall(ctx context.Context, address, etag string) (c Content, ok
 // nobody's business.
 func contentKey(address, etag string) string { return digest([]byte(address + "\x00" + etag)) }
 
-// Forget drops the result and the clip of these keys, of which either may be empty.
-// What was paid for under them is paid for again.
-func (x *Index) Forget(ctx context.Context, result, clip string) error {
-	const op = "bulk.Index.Forget"
-	for prefix, key := range map[string]string{prefixResult: result, prefixClip: clip} {
-		if key == "" {
-			continue
-		}
-		if err := checkKeys(op, key); err != nil {
-			return err
-		}
-		if err := x.rdb.Del(ctx, prefix+key).Err(); err != nil {
-			return broken(ctx, op, err)
-		}
-	}
-	return nil
-}
-
 // put writes one entry; until is when it is of no use any more.
-func (x *Index) put(ctx context.Context, op, prefix, key string, entry any, until time.Time) error {
+// mode is Redis's own: NX leaves what is there.
+func (x *Index) put(ctx context.Context, op, prefix, key string, entry any, until time.Time, mode string) error {
 	if err := checkKeys(op, key); err != nil {
 		return err
 	}
@@ -196,14 +250,14 @@ func (x *Index) put(ctx context.Context, op, prefix, key string, entry any, unti
 	if err != nil {
 		return fault.Uncharged(fault.Invalid, op, err)
 	}
-	args := redis.SetArgs{TTL: x.keep}
+	args := redis.SetArgs{TTL: x.keep, Mode: mode}
 	if !until.IsZero() {
 		// Whoever keeps less than the provider is not asked to keep more.
 		if left := time.Until(until); x.keep == 0 || left < x.keep {
-			args = redis.SetArgs{ExpireAt: until}
+			args = redis.SetArgs{ExpireAt: until, Mode: mode}
 		}
 	}
-	if err := x.rdb.SetArgs(ctx, prefix+key, text, args).Err(); err != nil {
+	if err := x.rdb.SetArgs(ctx, prefix+key, text, args).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return broken(ctx, op, err)
 	}
 	return nil

@@ -57,13 +57,6 @@ func TestIndex(t *testing.T) {
 			t.Errorf("%.16s… is kept until %v, want %v", name, got, until)
 		}
 	}
-	must(t, x.Forget(ctx, key("1"), key("1")))
-	must(t, x.Forget(ctx, "", key("2")))
-	found, err = x.Get(ctx, key("1"), key("2"))
-	clips, clipErr := x.Clips(ctx, key("1"))
-	if len(found) != 1 || len(clips) != 0 || err != nil || clipErr != nil {
-		t.Errorf("after Forget: %v, %v, %v, %v; want the second result alone", found, clips, err, clipErr)
-	}
 }
 
 // expiry is when Redis drops a key; zero when it never does.
@@ -130,7 +123,7 @@ func TestIndexFailures(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"Put": x.Put(ctx, "x", bulk.Entry{}), "PutClip": x.PutClip(ctx, "", bulk.ClipEntry{}),
-		"Forget": x.Forget(ctx, "{ses_1}", ""), "Get": second(x.Get(ctx, "x")), "Clips": second(x.Clips(ctx, strings.ToUpper(key("a")))),
+		"LoseClip": x.LoseClip(ctx, "{ses_1}", "i"), "AddClip": x.AddClip(ctx, "*", bulk.ClipEntry{}), "End": x.End(ctx, "", "i"), "Get": second(x.Get(ctx, "x")), "Clips": second(x.Clips(ctx, strings.ToUpper(key("a")))),
 	} {
 		if fault.CodeOf(err) != fault.Invalid {
 			t.Errorf("%s of what is no key: %v, want invalid", name, err)
