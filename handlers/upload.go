@@ -158,7 +158,7 @@ func (h *Handlers) audio(ctx context.Context, j *job) (provider.Audio, error) {
 		return audio, nil
 	case h.Stage == nil:
 		return audio, fault.Uncharged(fault.Unavailable, "handlers.audio",
-			errors.New("no address from which the provider could fetch local files: set server.public_url and run segue serve"))
+			errors.New("no address from which the provider could fetch local files: set server.public_url and run segue serve, or let staging.url name a bucket"))
 	}
 	url, err := h.Stage(ctx, src)
 	audio.URL = url

@@ -284,7 +284,7 @@ func (e *examination) publicURL() doctor.PublicURL {
 			continue
 		}
 		about.Remote = append(about.Remote, p.Name)
-		if info, err := e.info(p); err == nil && info.Uploads.By == provider.ByURL {
+		if info, err := e.info(p); err == nil && info.Uploads.By == provider.ByURL && !isObject(e.cfg.Staging.URL) {
 			about.Fetching = append(about.Fetching, p.Name)
 		}
 	}
@@ -307,18 +307,28 @@ func (e *examination) disk() doctor.Disk {
 	return about
 }
 
-// examineDisk also asks a bucket whether results can be stored in it.
+// examineDisk also asks buckets whether results, and files for providers, can be
+// stored in them.
 func (e *examination) examineDisk(ctx context.Context) []doctor.Finding {
 	about := e.disk()
-	if about.Elsewhere == "" {
-		return about.Examine()
+	if about.Elsewhere != "" {
+		about.Unusable = e.storable(ctx, about.Elsewhere)
+		about.Tried = about.Unusable == nil
 	}
+	if isObject(e.cfg.Staging.URL) {
+		about.Staging = e.cfg.Staging.URL
+		about.Unstaged = e.storable(ctx, about.Staging)
+	}
+	return about.Examine()
+}
+
+// storable says why nothing can be stored in a bucket; nil when it can.
+func (e *examination) storable(ctx context.Context, where string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	store, err := archive.Open(about.Elsewhere, e.archiveOptions(e.calls))
-	if err == nil {
-		err = archive.Check(ctx, store)
+	store, err := archive.Open(where, e.archiveOptions(e.calls))
+	if err != nil {
+		return err
 	}
-	about.Unusable, about.Tried = err, err == nil
-	return about.Examine()
+	return archive.Check(ctx, store)
 }

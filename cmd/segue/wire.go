@@ -346,7 +346,10 @@ func (s *system) handlers(stage *staging.Staging) *handlers.Handlers {
 	if s.reach != "" {
 		h.Callback = func(name, token string) string { return callback.URL(s.reach, name, token) }
 	}
-	if stage != nil {
+	switch {
+	case s.stagesInBucket():
+		h.Stage = s.stageInBucket
+	case stage != nil:
 		h.Stage = func(ctx context.Context, src session.Source) (string, error) { return stageSource(ctx, stage, src) }
 	}
 	return h

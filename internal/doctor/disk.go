@@ -23,6 +23,10 @@ type Disk struct {
 	Unusable           error
 	// Tried says that something was stored Elsewhere, to see whether it can be.
 	Tried bool
+	// Staging is the bucket by way of which local files get to providers, empty where
+	// there is none; Unstaged is why that cannot be.
+	Staging  string
+	Unstaged error
 	// State is the state directory.
 	State string
 	// Free says how many bytes a directory's file system has left for us; nil asks
@@ -46,6 +50,13 @@ func (d Disk) Examine() []Finding {
 		c.ok("disk.archive", "results can be stored in %s", d.Elsewhere)
 	default:
 		c.add(Note, "disk.archive", "", "results are kept in %s, which was not looked at", d.Elsewhere)
+	}
+	switch {
+	case d.Staging == "":
+	case d.Unstaged != nil:
+		c.add(Error, "disk.staging", "put staging.url and s3 right (segue config print shows where they come from)", "local files cannot be staged in %s: %s", d.Staging, fault.Reason(d.Unstaged))
+	default:
+		c.ok("disk.staging", "local files can be staged in %s", d.Staging)
 	}
 	d.directory("disk.state", "state_dir", d.State, &c)
 	private(d.State, &c)
