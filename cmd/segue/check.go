@@ -49,9 +49,14 @@ func checkExtend(info provider.Info, e *enqueue.Extend, duration time.Duration) 
 	return append(reasons, info.CheckParams(params, duration)...)
 }
 
+// whereTo is what to do where nobody says where to continue.
+const whereTo = ": give seconds from the beginning, or negative from the end"
+
 // continuation says what is missing for the items that are to be extended. A row
-// of a manifest may say it where the flags do not.
-func (s *submission) continuation(session *enqueue.Session) []source.Finding {
+// of a manifest may say it where the flags do not, and is named where it does not either.
+// inspected are the inputs of the items, where there are any.
+func (s *submission) continuation(session *enqueue.Session, inspected []source.Inspected) []source.Finding {
+	var rows []source.Finding
 	missing, extended := 0, 0
 	for n := range session.Items {
 		item := &session.Items[n]
@@ -63,13 +68,21 @@ func (s *submission) continuation(session *enqueue.Session) []source.Finding {
 			continue
 		}
 		extended++
-		if extend.ContinueAt == 0 {
+		switch {
+		case extend.ContinueAt != 0:
+		case n < len(inspected) && inspected[n].IsRow():
+			in := &inspected[n]
+			rows = append(rows, source.Finding{Origin: in.Origin, Source: in.Source, Reason: "continue-at is missing (or 0)" + whereTo, Code: fault.Invalid})
+		default:
 			missing++
 		}
 	}
+	if missing > 0 {
+		rows = append(rows, wrong("--continue-at", "it is missing (or 0) for "+plural(missing, "file")+whereTo))
+	}
 	switch {
-	case missing > 0:
-		return []source.Finding{wrong("--continue-at", "it is missing (or 0) for "+plural(missing, "file")+": give seconds from the beginning, or negative from the end")}
+	case len(rows) > 0:
+		return rows
 	case session.Extend != nil && session.Extend.ContinueAt == 0:
 		session.Extend = nil // every row that is extended says so itself
 	case !s.extend && extended == 0 && s.params != (enqueue.Extend{}):

@@ -167,7 +167,7 @@ func (a *app) inputs(ctx context.Context, cfg *config.Config, sub *submission, a
 			findings = append(findings, check(t.info, s, &item, in)...)
 		}
 	}
-	findings = append(findings, sub.continuation(s)...)
+	findings = append(findings, sub.continuation(s, inspected)...)
 	if err := a.report(findings); err != nil {
 		return nil, t.provider, err
 	}

@@ -168,7 +168,7 @@ func TestContinuation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got string
-			for _, finding := range test.sub.continuation(&test.session) {
+			for _, finding := range test.sub.continuation(&test.session, nil) {
 				got += finding.Error()
 			}
 			if got != test.want {
@@ -178,6 +178,27 @@ func TestContinuation(t *testing.T) {
 				t.Errorf("the session extends: %v, want %v", extends, test.extends)
 			}
 		})
+	}
+}
+
+func TestRowsThatDoNotSayWhereToContinueAreNamed(t *testing.T) {
+	sub := submission{extend: true}
+	asked := enqueue.Session{Extend: &enqueue.Extend{}, Items: []enqueue.Item{{}, {Extend: &enqueue.Extend{ContinueAt: 3}}, {Extend: &enqueue.Extend{Title: "T"}}, {}}}
+	var got []string
+	for _, finding := range sub.continuation(&asked, []source.Inspected{
+		{Input: source.Input{Source: "a.mp3", Origin: "songs"}},
+		{Input: source.Input{Source: "b.mp3", Origin: "list.csv:2"}},
+		{Input: source.Input{Source: "c.mp3", Origin: "list.csv:3"}},
+		{Input: source.Input{Source: "d.mp3", Origin: "songs"}},
+	}) {
+		got = append(got, finding.Error())
+	}
+	want := []string{
+		"list.csv:3: c.mp3: continue-at is missing (or 0): give seconds from the beginning, or negative from the end",
+		"--continue-at: it is missing (or 0) for 2 files: give seconds from the beginning, or negative from the end",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }
 

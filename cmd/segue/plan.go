@@ -218,7 +218,7 @@ func (l *looking) at(in source.Inspected) bulk.Job {
 // judge says what a run would refuse whatever each input is.
 func (l *looking) judge(a *app, sys *system, sub *submission) error {
 	if !l.extended && !sub.extend && sub.params != (enqueue.Extend{}) {
-		return a.report((&submission{params: sub.params}).continuation(&enqueue.Session{}))
+		return a.report((&submission{params: sub.params}).continuation(&enqueue.Session{}, nil))
 	}
 	if !l.local || simulates(sub.target.provider) {
 		return nil

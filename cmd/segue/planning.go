@@ -122,7 +122,7 @@ func (s *submission) job(accountName string) func(source.Inspected) bulk.Job {
 		}
 		if extend != nil {
 			if extend.ContinueAt == 0 {
-				j.Reasons = append(j.Reasons, "continue-at is missing (or 0): give seconds from the beginning, or negative from the end")
+				j.Reasons = append(j.Reasons, "continue-at is missing (or 0)"+whereTo)
 			}
 			j.Params = resolved(info, paramsOf(extend, in.Probed.Duration))
 		}

@@ -41,6 +41,9 @@ type Input struct {
 	Overrides Overrides
 }
 
+// IsRow says that a row of a manifest named the input.
+func (in *Input) IsRow() bool { return isRow(in.Origin) }
+
 // Finding is something to say about an argument, a row or a file.
 type Finding struct {
 	// Origin is the argument or file:line concerned.
