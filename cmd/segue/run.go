@@ -136,6 +136,9 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 	if err := sys.reachable(p, s); err != nil {
 		return "", err
 	}
+	if err := sys.storable(ctx, s); err != nil {
+		return "", err
+	}
 	if err := sys.bind(ctx, s); err != nil {
 		return "", err
 	}
@@ -185,14 +188,14 @@ func (s *system) reachable(p config.Provider, asked *enqueue.Session) error {
 		return err
 	}
 	base := cmp.Or(s.sims[p.Name].base, p.BaseURL)
-	if info.Uploads.By != provider.ByURL || s.cfg.Server.PublicURL != "" || onThisMachine(base) {
+	if info.Uploads.By != provider.ByURL || s.cfg.Server.PublicURL != "" || s.stagesInBucket() || onThisMachine(base) {
 		return nil
 	}
 	for n := range asked.Items {
 		if !strings.Contains(asked.Items[n].Source, "://") {
 			return &failure{
 				exitUsage, fmt.Errorf("provider %s fetches audio from a URL, and server.public_url does not say how it reaches this machine; nothing was sent", p.Name),
-				"--server-public-url https://NAME with a tunnel or proxy to server.addr, or sources that are URLs",
+				"--server-public-url https://NAME with a tunnel or proxy to server.addr, staging.url s3://BUCKET/PREFIX, or sources that are URLs",
 			}
 		}
 	}
