@@ -50,9 +50,9 @@ func (h *Handlers) keepAll(ctx context.Context, j *job, store archive.Archive) (
 	if err != nil {
 		return nil, err
 	}
-	name := how.Layout.Item(FieldsOf(&j.Session, &j.Item, 0, tracks[0]))
+	name := how.Layout.Item(FieldsOf(j.account.Info, &j.Session, &j.Item, 0, tracks[0]))
 	for n, t := range tracks {
-		here := how.Layout.Track(FieldsOf(&j.Session, &j.Item, n, t))
+		here := how.Layout.Track(FieldsOf(j.account.Info, &j.Session, &j.Item, n, t))
 		beside := archive.SidecarTrack{
 			AudioID: t.AudioID, Title: t.Title, Size: t.Size, SHA256: t.SHA256, DurationSeconds: t.DurationSeconds,
 			Format: strings.TrimPrefix(path.Ext(t.File), "."),
@@ -88,14 +88,23 @@ func stemOf(src session.Source) string {
 	return strings.TrimSuffix(base, path.Ext(base))
 }
 
-// FieldsOf is what a layout may say of an item's nth track, counted from 0.
-func FieldsOf(of *session.Session, it *session.Item, n int, t session.Track) archive.Fields {
+// FieldsOf is what a layout may say of an item's nth track, counted from 0. info is the
+// provider's: it knows the model that is meant where none was named.
+func FieldsOf(info provider.Info, of *session.Session, it *session.Item, n int, t session.Track) archive.Fields {
 	return archive.Fields{
 		Session: of.ID, Name: of.Name, Index: it.Index, Stem: stemOf(it.Source),
 		N: n + 1, AudioID: t.AudioID, Title: t.Title,
-		Provider: of.Provider, Account: of.Account, Model: it.EffectiveParams(&of.Spec).Model,
+		Provider: of.Provider, Account: of.Account, Model: modelOf(info, it.EffectiveParams(&of.Spec)),
 		Date: time.UnixMilli(of.Created).UTC(),
 	}
+}
+
+// modelOf is the name of the model that parameters mean.
+func modelOf(info provider.Info, params provider.Params) string {
+	if m, ok := info.Model(params.Model); ok {
+		return m.Name
+	}
+	return params.Model
 }
 
 // TagsOf is what is written into a track's file. It depends on nothing that changes
@@ -110,7 +119,7 @@ func sidecarOf(j *job) archive.Sidecar {
 	side := archive.Sidecar{
 		SessionID: j.Item.Session, SessionName: j.Session.Name, ItemID: j.Item.ID(), Index: j.Item.Index,
 		Provider: j.Session.Provider, Account: j.Session.Account,
-		Model: params.Model, Title: params.Title, Prompt: params.Prompt, Style: params.Style,
+		Model: modelOf(j.account.Info, params), Title: params.Title, Prompt: params.Prompt, Style: params.Style,
 		Parameters: parametersOf(params), Credits: j.Item.Credits(),
 		Source: archive.SidecarSource{
 			Name: src.Name, SHA256: src.SHA256, Size: src.Size, Format: src.Format, DurationSeconds: src.Duration,
@@ -167,7 +176,7 @@ func (h *Handlers) keepSource(ctx context.Context, j *job, store archive.Archive
 		return "", nil
 	}
 	src := j.Item.Source
-	name := how.Layout.Item(FieldsOf(&j.Session, &j.Item, 0, j.Item.Tracks[0])) + "-source"
+	name := how.Layout.Item(FieldsOf(j.account.Info, &j.Session, &j.Item, 0, j.Item.Tracks[0])) + "-source"
 	kept, err := archive.KeepSource(ctx, store, archive.Source{
 		Name: name, Size: src.Size, SHA256: src.SHA256,
 		Extension: strings.ToLower(cmp.Or(src.Format, strings.TrimPrefix(path.Ext(nameOf(src)), "."))),

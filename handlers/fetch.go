@@ -115,7 +115,7 @@ func (k Keeping) want(j *job, n int, t session.Track) archive.Want {
 		// paid for: it is whole by every other measure.
 		declared = 0
 	}
-	w := archive.Want{URL: t.AudioURL, Key: t.AudioID, Duration: declared, Name: k.Layout.Track(FieldsOf(&j.Session, &j.Item, n, t))}
+	w := archive.Want{URL: t.AudioURL, Key: t.AudioID, Duration: declared, Name: k.Layout.Track(FieldsOf(j.account.Info, &j.Session, &j.Item, n, t))}
 	if k.Tags {
 		w.Tags = TagsOf(&j.Item, t)
 	}

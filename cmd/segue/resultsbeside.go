@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/segue-audio/segue/handlers"
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/fault"
 	"github.com/segue-audio/segue/internal/session"
@@ -35,7 +34,7 @@ func (c *copier) beside(ctx context.Context, of *session.Session, it *session.It
 		}
 		return nil
 	}
-	name := layout.Item(handlers.FieldsOf(of, it, 0, it.Tracks[0]))
+	name := layout.Item(c.fields(of, it, 0))
 	raw, err := c.small(ctx, root, name+".json", maxSidecar)
 	if isMissing(err) {
 		return nil
@@ -44,7 +43,7 @@ func (c *copier) beside(ctx context.Context, of *session.Session, it *session.It
 	if err != nil || json.Unmarshal(raw, &side) != nil || side.ItemID != it.ID() {
 		return err // another's, or none: people put files into archives
 	}
-	aside := c.layout.Below(c.layout.Item(handlers.FieldsOf(of, it, 0, it.Tracks[0])))
+	aside := c.layout.Below(c.layout.Item(c.fields(of, it, 0)))
 	changed := false
 	rename := func(field *string, file string) {
 		near, err := filepath.Rel(filepath.Dir(filepath.Join(c.out, filepath.FromSlash(aside))), file)
@@ -102,7 +101,7 @@ func (c *copier) cover(ctx context.Context, of *session.Session, it *session.Ite
 	if err != nil {
 		return "", err
 	}
-	name := c.layout.Below(c.layout.Track(handlers.FieldsOf(of, it, n, it.Tracks[n])))
+	name := c.layout.Below(c.layout.Track(c.fields(of, it, n)))
 	return c.bytes(ctx, image, name, extension(where), writtenCover, it.ID(), it.Tracks[n].AudioID)
 }
 
@@ -141,7 +140,7 @@ func (c *copier) shelfOf(of *session.Session, it *session.Item) (root string, la
 	for _, layout := range []archive.Layout{c.layout, {}} {
 		for n, t := range it.Tracks {
 			stem := strings.TrimSuffix(filepath.ToSlash(t.File), path.Ext(t.File))
-			name := "/" + layout.Track(handlers.FieldsOf(of, it, n, it.Tracks[n]))
+			name := "/" + layout.Track(c.fields(of, it, n))
 			for _, stem := range []string{stem, copiedName.ReplaceAllString(stem, "")} {
 				if root, is := strings.CutSuffix(stem, name); is && t.File != "" {
 					return root, layout, true

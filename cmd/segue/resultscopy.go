@@ -19,6 +19,7 @@ import (
 	"github.com/segue-audio/segue/internal/archive"
 	"github.com/segue-audio/segue/internal/bulk"
 	"github.com/segue-audio/segue/internal/fault"
+	"github.com/segue-audio/segue/internal/provider"
 	"github.com/segue-audio/segue/internal/session"
 )
 
@@ -193,7 +194,7 @@ func (c *copier) verdict() error {
 // track copies one track under the name that the layout gives it.
 func (c *copier) track(ctx context.Context, of *session.Session, it *session.Item, n int) (string, error) {
 	t := it.Tracks[n]
-	name := c.layout.Below(c.layout.Track(handlers.FieldsOf(of, it, n, it.Tracks[n])))
+	name := c.layout.Below(c.layout.Track(c.fields(of, it, n)))
 	if t.File == "" {
 		return c.download(ctx, of, it, n, name)
 	}
@@ -295,6 +296,16 @@ func extension(file string) string { return strings.ToLower(strings.TrimPrefix(p
 // isMissing says that a file or an object is not there.
 func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) == fault.NotFound
+}
+
+// fields are what a layout may say of an item's nth track. A provider that is not
+// configured here any more has no model that is meant by default.
+func (c *copier) fields(of *session.Session, it *session.Item, n int) archive.Fields {
+	var info provider.Info
+	if p, err := c.sys.config().Provider(of.Provider); err == nil {
+		info, _ = c.sys.info(p) // one that is not known has none either
+	}
+	return handlers.FieldsOf(info, of, it, n, it.Tracks[n])
 }
 
 // removeEmpty removes the directories below one, and itself, that hold nothing.
