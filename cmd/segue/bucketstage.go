@@ -52,7 +52,7 @@ func (s *system) putStaged(ctx context.Context, store *bucket.Bucket, name strin
 	if err != nil {
 		return err
 	}
-	defer body.Close() //nolint:errcheck // it was only read
+	defer body.Close()
 	if _, err := store.Put(ctx, name, body, src.Size, bucket.PutOptions{ContentType: "audio/" + cmp.Or(src.Format, "mpeg")}); err != nil {
 		return err
 	}

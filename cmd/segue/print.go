@@ -62,18 +62,18 @@ func (a *app) table(header ...any) table.Writer {
 // printable is a text that may have come from outside, for a terminal: no name of a file
 // moves its cursor, colours what follows, or turns the direction of reading. Lines stay
 // lines.
-func printable(text string) string {
+func printable(words string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, text)
+	}, words)
 }
 
 // inLine is printable for what belongs into one line.
-func inLine(text string) string {
-	return strings.ReplaceAll(printable(text), "\n", string(unicode.ReplacementChar))
+func inLine(words string) string {
+	return strings.ReplaceAll(printable(words), "\n", string(unicode.ReplacementChar))
 }
 
 // maxRows is how many items a person is shown at once.

@@ -94,7 +94,7 @@ func (a *app) seeThrough(ctx context.Context, cfg *config.Config, sub *submissio
 	}
 	usual()
 	unfinished := a.finish(ctx, sys, p, id, screen, how)
-	defer collectOften()()
+	collectOften() // until the end of the command
 	status, needed, err := sys.outcome(context.WithoutCancel(ctx), id)
 	err = errors.Join(err, sys.close())
 	screen.close()
@@ -125,21 +125,7 @@ func (s *system) outcome(ctx context.Context, id string) (status *sessionEnd, ne
 
 // start checks what can be checked for free, and submits.
 func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqueue.Session, screen *screen, how seeing) (id string, err error) {
-	if how.simulated || simulates(p) {
-		if err := sys.simulate(ctx, p); err != nil {
-			return "", err
-		}
-	}
-	if err := sys.durable(ctx, p, how.volatile); err != nil {
-		return "", err
-	}
-	if err := sys.reachable(p, s); err != nil {
-		return "", err
-	}
-	if err := sys.storable(ctx, s); err != nil {
-		return "", err
-	}
-	if err := sys.bind(ctx, s); err != nil {
+	if err := sys.possible(ctx, p, s, how); err != nil {
 		return "", err
 	}
 	credits, known, err := sys.preflight(ctx, s.Provider, s.Account)
@@ -178,6 +164,26 @@ func (a *app) start(ctx context.Context, sys *system, p config.Provider, s *enqu
 		}
 	}
 	return submitted.SessionID, a.others(ctx, sys, submitted.SessionID, screen)
+}
+
+// possible is what stands against a session before anybody is asked about credits. It
+// binds the session to its account.
+func (s *system) possible(ctx context.Context, p config.Provider, asked *enqueue.Session, how seeing) error {
+	if how.simulated || simulates(p) {
+		if err := s.simulate(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := s.durable(ctx, p, how.volatile); err != nil {
+		return err
+	}
+	if err := s.reachable(p, asked); err != nil {
+		return err
+	}
+	if err := s.storable(ctx, asked); err != nil {
+		return err
+	}
+	return s.bind(ctx, asked)
 }
 
 // reachable refuses local files that the provider could never fetch: they would

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"encoding/csv"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -133,7 +134,7 @@ func invalid(t testing.TB, table string) map[string]string {
 	found := map[string]string{}
 	for {
 		row, err := rows.Read()
-		if err == io.EOF { //nolint:errorlint // documented to be this very value
+		if errors.Is(err, io.EOF) {
 			return found
 		}
 		if err != nil {

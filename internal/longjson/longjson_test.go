@@ -19,7 +19,7 @@ type leaf struct {
 
 type tree struct {
 	ID     string   `json:"id"`
-	Ids    []string `json:"ids"`
+	IDs    []string `json:"ids"`
 	Leaves []leaf   `json:"leaves"`
 	Last   []leaf   `json:"last,omitempty"`
 	End    float64  `json:"end"`
@@ -42,8 +42,8 @@ func plainly(t *testing.T, v any) string {
 func TestWrite(t *testing.T) {
 	leaves := []leaf{{"a <&> \n  \"leaves\": []", []string{"x", "y"}}, {Name: "\u2028", Of: []string{}}, {Name: "c"}}
 	for name, whole := range map[string]tree{
-		"several":            {ID: "1", Ids: []string{"p"}, Leaves: leaves, Last: leaves[:1], End: 1.5},
-		"none":               {ID: "\n  \"leaves\": []", Ids: []string{}, Leaves: []leaf{}},
+		"several":            {ID: "1", IDs: []string{"p"}, Leaves: leaves, Last: leaves[:1], End: 1.5},
+		"none":               {ID: "\n  \"leaves\": []", IDs: []string{}, Leaves: []leaf{}},
 		"one":                {Leaves: leaves[:1], Last: leaves},
 		"one list is absent": {Leaves: leaves},
 	} {
