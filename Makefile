@@ -53,7 +53,7 @@ test: deps ## run every test with the race detector, sub-modules too (PKG=./inte
 	$(GO) test -p 3 $(TESTFLAGS) $(if $(filter ./...,$(PKG)),./internal/e2e ./cmd/segue) $(PKG)
 ifeq ($(PKG),./...)
 	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^Test(Seeds|PlantedDefectsAreFound)$$' ./internal/dst -dst.seeds=$(SEEDS)
-	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^Test(LimitsAreUsedAndNeverPassed|Maintenance|SmallSessionBesideALargeOne|CommandsPerItemDoNotGrow|OutageOfDays)$$' ./handlers
+	$(GO) test -count=1 -timeout $(TESTTIMEOUT) -run '^Test(LimitsAreUsedAndNeverPassed|Maintenance|SmallSessionBesideALargeOne|CommandsPerItemDoNotGrow|ParkedItemsCostNothing|OutageOfDays)$$' ./handlers
 	@set -e; for m in $(SUBMODULES); do echo "== $$m"; (cd $$m && $(GO) build ./... && $(GO) test $(TESTFLAGS) ./...); done
 endif
 

@@ -170,7 +170,9 @@ func TestExpiredURLsAreAskedForAnew(t *testing.T) {
 func TestAddressesThatStayExpired(t *testing.T) {
 	t.Parallel()
 	r, s := newExpiring(t)
+	s.mu.Lock()
 	s.never = true
+	s.mu.Unlock()
 	stdout, code := r.segue(nil, "run", r.args[0], "--provider", "kkiai", "--extend", "--continue-at", "2",
 		"--title", "Home", "--instrumental", "--out", "kept", "--timeout", "5s")
 	if code != exitTimeout {
