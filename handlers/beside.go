@@ -94,17 +94,9 @@ func FieldsOf(info provider.Info, of *session.Session, it *session.Item, n int, 
 	return archive.Fields{
 		Session: of.ID, Name: of.Name, Index: it.Index, Stem: stemOf(it.Source),
 		N: n + 1, AudioID: t.AudioID, Title: t.Title,
-		Provider: of.Provider, Account: of.Account, Model: modelOf(info, it.EffectiveParams(&of.Spec)),
+		Provider: of.Provider, Account: of.Account, Model: info.ModelName(it.EffectiveParams(&of.Spec).Model),
 		Date: time.UnixMilli(of.Created).UTC(),
 	}
-}
-
-// modelOf is the name of the model that parameters mean.
-func modelOf(info provider.Info, params provider.Params) string {
-	if m, ok := info.Model(params.Model); ok {
-		return m.Name
-	}
-	return params.Model
 }
 
 // TagsOf is what is written into a track's file. It depends on nothing that changes
@@ -119,7 +111,7 @@ func sidecarOf(j *job) archive.Sidecar {
 	side := archive.Sidecar{
 		SessionID: j.Item.Session, SessionName: j.Session.Name, ItemID: j.Item.ID(), Index: j.Item.Index,
 		Provider: j.Session.Provider, Account: j.Session.Account,
-		Model: modelOf(j.account.Info, params), Title: params.Title, Prompt: params.Prompt, Style: params.Style,
+		Model: j.account.Info.ModelName(params.Model), Title: params.Title, Prompt: params.Prompt, Style: params.Style,
 		Parameters: parametersOf(params), Credits: j.Item.Credits(),
 		Source: archive.SidecarSource{
 			Name: src.Name, SHA256: src.SHA256, Size: src.Size, Format: src.Format, DurationSeconds: src.Duration,

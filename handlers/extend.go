@@ -24,9 +24,7 @@ func (h *Handlers) Extend(ctx context.Context, p tasks.Extend) error {
 		Clip:    *j.Item.Clip,
 		Params:  j.Item.EffectiveParams(&j.Session.Spec),
 	}
-	if model, ok := j.account.Info.Model(extend.Params.Model); ok {
-		extend.Params.Model = model.Name
-	}
+	extend.Params.Model = j.account.Info.ModelName(extend.Params.Model)
 	return h.submit(ctx, j, request{
 		paid: true, credits: j.account.Info.Prices.Extend,
 		params: hashOf(extend.Clip, extend.Params),

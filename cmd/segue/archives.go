@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -27,6 +28,18 @@ func archiveNamed(where string) string {
 		return where
 	}
 	return absolute(where)
+}
+
+// archiveDirectory is the directory that an archive is; local is false where it is none.
+func archiveDirectory(where string) (dir string, local bool) {
+	if !strings.Contains(where, "://") {
+		return where, true
+	}
+	u, err := url.Parse(where)
+	if err != nil || u.Scheme != "file" {
+		return "", false
+	}
+	return filepath.FromSlash(u.Path), true
 }
 
 // archiveFindings are what is wrong with an archive's name. Nothing is made or asked.

@@ -25,15 +25,11 @@ func (s *system) stageInBucket(ctx context.Context, src session.Source) (string,
 	if err != nil {
 		return "", err
 	}
-	at, err := bucket.Parse(s.cfg.Staging.URL)
+	store, prefix, err := s.app.buckets.object(s.config().S3, s.cfg.Staging.URL)
 	if err != nil {
 		return "", err
 	}
-	store, err := s.app.buckets.open(s.config().S3, at.Bucket)
-	if err != nil {
-		return "", err
-	}
-	name := path.Join(at.Key, stagedName(src, info.Size()))
+	name := path.Join(prefix, stagedName(src, info.Size()))
 	switch there, err := store.Stat(ctx, name); {
 	case err != nil && fault.CodeOf(err) != fault.NotFound:
 		return "", err

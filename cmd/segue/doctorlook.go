@@ -295,13 +295,8 @@ func (e *examination) publicURL() doctor.PublicURL {
 func (e *examination) disk() doctor.Disk {
 	where := e.cfg.Archive.URL
 	about := doctor.Disk{State: e.cfg.StateDir}
-	u, err := url.Parse(where)
-	switch {
-	case !strings.Contains(where, "://"):
-		about.Archive = where
-	case err == nil && u.Scheme == "file":
-		about.Archive = filepath.FromSlash(u.Path)
-	default:
+	dir, local := archiveDirectory(where)
+	if about.Archive = dir; !local {
 		about.Elsewhere = where
 	}
 	return about

@@ -61,9 +61,7 @@ func requestOf(info provider.Info, current *session.Session, it *session.Item) b
 
 // resolved are parameters with the model that is meant by default.
 func resolved(info provider.Info, params provider.Params) *provider.Params {
-	if m, ok := info.Model(params.Model); ok {
-		params.Model = m.Name
-	}
+	params.Model = info.ModelName(params.Model)
 	return &params
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -355,8 +354,8 @@ func belowArchive(where, file string) (string, bool) {
 		}
 		return strings.CutPrefix(at.Key, prefix+"/")
 	}
-	if parsed, err := url.Parse(where); err == nil && parsed.Scheme == "file" {
-		where = filepath.FromSlash(parsed.Path)
+	if dir, local := archiveDirectory(where); local {
+		where = dir
 	}
 	near, err := filepath.Rel(absolute(where), file)
 	return filepath.ToSlash(near), err == nil && filepath.IsLocal(near)

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/segue-audio/segue/enqueue"
@@ -45,13 +42,11 @@ func (s *system) storable(ctx context.Context, asked *enqueue.Session) error {
 
 // tryDirectory says why results cannot be written to a directory; it makes none.
 func (s *system) tryDirectory(where string) error {
-	if u, err := url.Parse(where); err == nil && u.Scheme == "file" {
-		where = filepath.FromSlash(u.Path)
-	}
-	if strings.Contains(where, "://") {
+	dir, local := archiveDirectory(where)
+	if !local {
 		return nil // the archive says so itself
 	}
-	for _, f := range (doctor.Disk{Archive: where, State: s.cfg.StateDir}).Examine() {
+	for _, f := range (doctor.Disk{Archive: dir, State: s.cfg.StateDir}).Examine() {
 		if f.Check == "disk.archive" && f.Level == doctor.Error {
 			return errors.New(f.Text)
 		}

@@ -128,6 +128,15 @@ func (i Info) Model(name string) (Model, bool) {
 	return Model{}, false
 }
 
+// ModelName is the name of the model that a name means: the default's own for an empty
+// one, and the name itself where no model of that name is known.
+func (i Info) ModelName(name string) string {
+	if m, ok := i.Model(name); ok {
+		return m.Name
+	}
+	return name
+}
+
 // has says whether name is this model or a member of this family. The family's
 // own name is nobody's: no provider has a model called "*".
 func (m Model) has(name string) bool {
