@@ -75,10 +75,10 @@ func (s *system) keeping() handlers.Keeping {
 	return handlers.Keeping{Layout: layout, Tags: a.Tags, Covers: a.Covers, Sources: a.Sources, Cover: s.keepCover}
 }
 
-func (s *system) keepCover(ctx context.Context, store archive.Archive, url, name string) (string, error) {
+func (s *system) keepCover(ctx context.Context, store archive.Archive, address, name string) (string, error) {
 	client, err := s.egressClient()
 	if err != nil {
 		return "", err
 	}
-	return archive.KeepCover(ctx, store, s.fetch.Client(client), url, name)
+	return archive.KeepCover(ctx, store, s.fetch.Client(client), address, name)
 }
